@@ -1,0 +1,135 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines that a tired operator can read, out of diagnoses, plans and outcomes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import Outcome, Plan
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding
+
+LINE = 400
+EVIDENCE_LINES = 3
+
+
+def clean(text: Any) -> str:
+    """One printable line: anybody can write a process name or a log line, and terminals obey control characters."""
+    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(text))
+    return line if len(line) <= LINE else line[: LINE - 3] + "..."
+
+
+def verdict_lines(
+    workloads: Sequence[Mapping[str, Any]],
+    findings: Sequence[Finding],
+    plan: Optional[Plan] = None,
+    only_found: bool = False,
+) -> list[str]:
+    """One verdict a workload, followed by its findings, indented; refused ones first.
+
+    plan: says for each remedy whether it is applied, and what to name or accept. only_found: leave out workloads that
+    have no finding (a selection was made).
+    """
+    lines: list[str] = []
+    order = {"refused": 0, "unknown": 1, "allowed": 2}
+    for workload in sorted(workloads, key=lambda entry: order.get(entry["verdict"], 3)):
+        own = [finding for finding in findings if finding.workload == workload["name"]]
+        if own or not only_found:
+            lines.append(f"{workload['name']} ({_subject(workload)}): {workload['verdict'].upper()}")
+            for finding in own:
+                lines += _finding_lines(finding)
+            lines += _next_lines(workload, plan)
+    return [clean(line) for line in lines] or ["nothing here needs netlink and is refused"]
+
+
+def _subject(workload: Mapping[str, Any]) -> str:
+    """What the workload is, for example "unit vpn.service, pid 812"; and why it was not found."""
+    kind = workload.get("kind") or "workload"
+    text = f"{kind} {workload.get(kind) or '?'}"
+    if kind != "pid" and workload.get("pid"):
+        text += f", pid {workload['pid']}"
+    if kind == "pid" and workload.get("executable"):
+        text += f", {workload['executable']}"
+    return text + (f", {workload['unresolved']}" if workload.get("unresolved") else "")
+
+
+def _finding_lines(finding: Finding) -> list[str]:
+    also = f"; also: {', '.join(finding.also)}" if finding.also else ""
+    lines = [
+        f"  cause: {finding.cause} / {finding.reason} ({finding.certainty}{also})",
+        f"    {finding.summary}",
+    ]
+    lines += [f"    seen: {entry.source}: {entry.text}" for entry in finding.evidence[:EVIDENCE_LINES]]
+    if finding.remedy:
+        lines.append(f"    remedy: role {finding.remedy.role} with {describe_variables(finding.remedy.variables)}")
+        lines += [f"    adds: {text}" for text in finding.remedy.adds]
+        lines += [f"    disrupts: {text}" for text in finding.remedy.disrupts]
+    if finding.advice:
+        lines.append(f"    advice: {finding.advice}")
+    return lines
+
+
+def describe_variables(variables: Mapping[str, Any]) -> str:
+    """Variables of a role on one line, as JSON (which is YAML) after each name; empty values are left out."""
+    return ", ".join(f"{name}: {json.dumps(_without_empty(value))}" for name, value in variables.items())
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty(item) for key, item in value.items() if item not in (None, [], {})}
+    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+
+
+def _next_lines(workload: Mapping[str, Any], plan: Optional[Plan]) -> list[str]:
+    """What to name or accept for the remedies that are withheld."""
+    withheld = [entry for entry in plan.withheld if entry.workload == workload["name"]] if plan else []
+    lines = []
+    if any("name the workload" in entry.missing for entry in withheld):
+        kind = workload.get("kind") or "pid"
+        named = {"name": workload["name"], kind: workload.get(kind)}
+        lines.append(f"  to have it mended, name it: netlink_remediate_workloads: {json.dumps([named])}")
+    words = sorted({word for entry in withheld for word in entry.missing} - {"name the workload"})
+    if words:
+        lines.append(f"  to have it mended, accept: netlink_remediate_accept: {json.dumps(words)}")
+    lines += [f"  not applied: {entry.why}" for entry in withheld if not entry.missing]
+    return lines
+
+
+def unseen_lines(unseen: Sequence[Mapping[str, Any]], limit: int = 5) -> list[str]:
+    """What could not be read, since a verdict may be unknown for it."""
+    lines = [clean(f"not seen: {entry['source']}: {entry['reason']}") for entry in unseen[:limit]]
+    return lines + ([f"not seen: {len(unseen) - limit} more"] if len(unseen) > limit else [])
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """What is going to be done, one line a role and one for each privilege added or thing disrupted."""
+    lines = []
+    for role, entry in plan.roles.items():
+        lines.append(f"{role} for {', '.join(entry.workloads)}: {describe_variables(entry.variables)}")
+        for kind in ("adds", "disrupts"):
+            texts = [text for item in plan.remedies if item.role == role for text in getattr(item, kind)]
+            lines += [f"  {kind}: {text}" for text in dict.fromkeys(texts)]
+    return [clean(line) for line in lines] or ["nothing to apply"]
+
+
+STATES = {
+    "allowed": "allowed, nothing was wrong",
+    "fixed": "FIXED, verified",
+    "preview": "would be mended (check mode, not verified)",
+    "pending": "PENDING",
+    "partial": "STILL REFUSED",
+    "unknown": "UNKNOWN",
+    "refused": "REFUSED",
+}
+
+
+def outcome_lines(outcome: Outcome) -> list[str]:
+    """One line for each workload that was named."""
+    lines = []
+    for result in outcome.results:
+        if result.state != "reported":
+            lines.append(f"{result.workload}: {STATES[result.state]}" + (f": {result.why}" if result.why else ""))
+    return [clean(line) for line in lines] or ["no workload was named"]
