@@ -1,0 +1,541 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be observed, found and planned, as dataclasses, and their plain-dict form.
+
+Storey 0: no I/O. Everything here survives to_plain() -> JSON -> from_plain(), which is what a snapshot is.
+Annotations use Optional[...] and not "X | None", because from_plain() evaluates them under Python 3.9 too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Optional, TypeVar
+
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import FileCapability
+
+SNAPSHOT_SCHEMA = 1
+
+OPERATIONS = (
+    "link",
+    "address",
+    "route",
+    "rule",
+    "neighbour",
+    "qdisc",
+    "action",
+    "tun",
+    "nftables",
+    "xfrm",
+    "netns",
+    "userns",
+    "forward",
+)
+
+
+# --- observed ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Something that could not be read: what was tried (a path, a table) and why it failed."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One observed line: where it was read, what it says."""
+
+    source: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Credentials of one thread (credentials(7)): ids as the observer sees them, capability sets as bit masks.
+
+    seccomp: 0 none, 1 strict, 2 filter. securebits: None when unknown (readable only for oneself).
+    """
+
+    ruid: int = 0
+    euid: int = 0
+    suid: int = 0
+    fsuid: int = 0
+    rgid: int = 0
+    egid: int = 0
+    sgid: int = 0
+    fsgid: int = 0
+    groups: tuple[int, ...] = ()
+    effective: int = 0
+    permitted: int = 0
+    inheritable: int = 0
+    bounding: int = 0
+    ambient: int = 0
+    no_new_privs: bool = False
+    seccomp: int = 0
+    securebits: Optional[int] = None
+
+
+@dataclass
+class Thread:
+    """One thread of a process; namespaces are inode numbers, None when they could not be read."""
+
+    tid: int
+    name: str
+    credentials: Credentials
+    user_ns: Optional[int] = None
+    net_ns: Optional[int] = None
+
+
+@dataclass
+class Socket:
+    """A netlink socket held by a process.
+
+    protocol: number of the netlink family (0 is rtnetlink). net_ns: the network namespace the socket belongs to, which
+    is the one it was created in. opener_uid: the filesystem uid that created it, None when unreadable.
+    """
+
+    inode: int
+    protocol: int
+    net_ns: Optional[int] = None
+    opener_uid: Optional[int] = None
+
+
+@dataclass
+class Process:
+    """One process. start_time is in clock ticks since boot (field 22 of /proc/PID/stat) and detects a reused pid.
+
+    threads[0] is the main thread. label: LSM label of the main thread from attr/current. chrooted: its root differs
+    from the root of its mount namespace (None when unknown). executable is without the kernel's " (deleted)" mark.
+    """
+
+    pid: int
+    start_time: int
+    parent: int
+    name: str
+    threads: list[Thread] = field(default_factory=list)
+    executable: Optional[str] = None
+    deleted: bool = False
+    arguments: list[str] = field(default_factory=list)
+    cgroup: Optional[str] = None
+    unit: Optional[str] = None
+    container: Optional[str] = None
+    mnt_ns: Optional[int] = None
+    pid_ns: Optional[int] = None
+    label: Optional[str] = None
+    chrooted: Optional[bool] = None
+    sockets: list[Socket] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class IdRange:
+    """One line of uid_map or gid_map (user_namespaces(7)): first id inside, first id outside, length."""
+
+    inside: int
+    outside: int
+    count: int
+
+
+@dataclass
+class UserNamespace:
+    """A user namespace. parent None: the topmost one that the observer may see.
+
+    limits: values of /proc/sys/user in that namespace, such as max_net_namespaces.
+    """
+
+    inode: int
+    parent: Optional[int] = None
+    owner_uid: Optional[int] = None
+    uid_map: list[IdRange] = field(default_factory=list)
+    gid_map: list[IdRange] = field(default_factory=list)
+    setgroups: Optional[str] = None
+    limits: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Address:
+    """An address of a link. family: inet or inet6; flags as iproute2 names them (permanent, tentative, ...).
+
+    peer: address of the other end of a point-to-point link; protocol: who added it (kernel_lo, kernel_ra, kernel_ll),
+    None for users and on kernels before 5.18.
+    """
+
+    family: str
+    address: str
+    prefix: int
+    scope: Optional[str] = None
+    label: Optional[str] = None
+    broadcast: Optional[str] = None
+    flags: list[str] = field(default_factory=list)
+    peer: Optional[str] = None
+    protocol: Optional[str] = None
+
+
+@dataclass
+class Route:
+    """A route. dst: CIDR or "default"; interface: name of the output link; type: unicast, blackhole, ...
+
+    metrics: as ip-route(8) names them, such as mtu. nexthops: those of a multipath route, as iproute2 writes them.
+    extra: attributes that are not modelled here and that a copy of the route would lose (encap, nhid, from, tos).
+    """
+
+    family: str
+    dst: str
+    gateway: Optional[str] = None
+    interface: Optional[str] = None
+    table: int = 254
+    metric: Optional[int] = None
+    prefsrc: Optional[str] = None
+    type: str = "unicast"
+    protocol: Optional[str] = None
+    scope: Optional[str] = None
+    onlink: bool = False
+    metrics: dict[str, int] = field(default_factory=dict)
+    nexthops: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Link:
+    """A link. flags as iproute2 names them (UP, LOWER_UP, ...); master: name of the bridge, bond, ... it is a port of;
+    lower: index of the link it lies on (IFLA_LINK) when that is in the same namespace; manager: who owns its
+    configuration (systemd-networkd, NetworkManager, ifupdown), None when nobody does; group: number of its link group;
+    min_mtu, max_mtu: what its driver accepts (None: no limit known).
+    """
+
+    index: int
+    name: str
+    altnames: list[str] = field(default_factory=list)
+    kind: Optional[str] = None
+    mac: Optional[str] = None
+    mtu: Optional[int] = None
+    min_mtu: Optional[int] = None
+    max_mtu: Optional[int] = None
+    flags: list[str] = field(default_factory=list)
+    operstate: Optional[str] = None
+    master: Optional[str] = None
+    port_kind: Optional[str] = None
+    lower: Optional[int] = None
+    group: int = 0
+    addresses: list[Address] = field(default_factory=list)
+    manager: Optional[str] = None
+
+
+@dataclass
+class NetNamespace:
+    """A network namespace. owner: inode of the user namespace that owns it, None when it is not ours to see.
+
+    names: paths under which it is bound (/run/netns/x). links and routes are None when they were not read.
+    """
+
+    inode: int
+    owner: Optional[int] = None
+    names: list[str] = field(default_factory=list)
+    links: Optional[list[Link]] = None
+    routes: Optional[list[Route]] = None
+
+
+@dataclass(frozen=True)
+class PersistedSysctl:
+    """One assignment of a sysctl in a file. key is canonical with slashes (net/ipv4/ip_forward)."""
+
+    value: str
+    file: str
+    line: int
+
+
+@dataclass
+class Sysctl:
+    """One sysctl of one network namespace.
+
+    key: canonical, with slashes below /proc/sys. value: runtime, None when it does not exist (see unseen otherwise).
+    read_only: /proc/sys (or the key) is mounted read-only where it was looked at. persisted: every assignment, in the
+    order in which systemd-sysctl applies them. boot: the one that wins under systemd-sysctl, boot_procps under
+    "sysctl --system"; None when no file sets it. rewriters: assignments in the own configuration of services that
+    write the key by themselves (ufw, systemd-networkd, ...).
+    """
+
+    key: str
+    net_ns: Optional[int] = None
+    value: Optional[str] = None
+    exists: bool = True
+    read_only: bool = False
+    persisted: list[PersistedSysctl] = field(default_factory=list)
+    boot: Optional[PersistedSysctl] = None
+    boot_procps: Optional[PersistedSysctl] = None
+    rewriters: list[PersistedSysctl] = field(default_factory=list)
+
+
+@dataclass
+class Executable:
+    """A file that could be executed, and what counts for its credentials.
+
+    path: as asked; real_path: after following symbolic links. interpreter: the final interpreter of the #! chain, whose
+    owner, mode and capabilities count instead, or None. mode, uid, gid, capability, nosuid describe the file that counts
+    (the interpreter of a script); script_capability is the xattr on the script itself, which the kernel ignores.
+    capability_raw: the xattr as hex, "" for an empty value, None when there is none. capability_unmapped: the xattr
+    belongs to a user namespace that is neither the observer's nor an ancestor's (EOVERFLOW).
+    drops_capabilities: the program drops what is not inheritable when not run by root (iproute2's ip).
+    raises_capabilities: the program can raise permitted capabilities by itself (it uses capset).
+    writable_by: the first path component (the file itself included) that a user other than root owns or can write.
+    elsewhere: the file lies in a mount namespace where the observer's path of that name is another file or none.
+    """
+
+    path: str
+    exists: bool = True
+    real_path: Optional[str] = None
+    interpreter: Optional[str] = None
+    mode: Optional[int] = None
+    uid: Optional[int] = None
+    gid: Optional[int] = None
+    capability: Optional[FileCapability] = None
+    capability_raw: Optional[str] = None
+    capability_unmapped: bool = False
+    script_capability: Optional[FileCapability] = None
+    nosuid: bool = False
+    mount_point: Optional[str] = None
+    filesystem: Optional[str] = None
+    drops_capabilities: bool = False
+    raises_capabilities: bool = False
+    writable_by: Optional[str] = None
+    elsewhere: bool = False
+
+
+@dataclass
+class Probe:
+    """What the kernel answered to one harmless request sent in a workload's own context.
+
+    answer: "allowed", "unknown" or an errno name. layer: where the answer came from (socket, bind, send, ack, ioctl,
+    open, write, clone, setns, setup). net_ns: the namespace asked. tid: the thread that was imitated.
+    not_reproduced: gates that the probe cannot imitate for this workload (LSM label, seccomp filter, open socket).
+    """
+
+    operation: str
+    answer: str
+    sent: bool = True
+    layer: Optional[str] = None
+    detail: Optional[str] = None
+    net_ns: Optional[int] = None
+    tid: Optional[int] = None
+    not_reproduced: list[str] = field(default_factory=list)
+
+
+@dataclass
+class RouteRequest:
+    """The route that a workload wants. dst: CIDR or "default"; interface: output link; table: 254 is main."""
+
+    dst: str
+    gateway: Optional[str] = None
+    interface: Optional[str] = None
+    table: int = 254
+
+
+@dataclass
+class Workload:
+    """What needs netlink: as it was named (first block) and as it was resolved on the host (second block).
+
+    kind: pid, executable, unit or container. netns: path the user named; target_ns: inode of that namespace.
+    processes: pids of the workload, the main one first. credentials: for an executable, those before execve.
+    discovered: not named by the user, found by looking at the holders of netlink sockets.
+    unresolved: why it could not be found on the host (one sentence), else None.
+    """
+
+    name: str
+    kind: str
+    pid: Optional[int] = None
+    executable: Optional[str] = None
+    unit: Optional[str] = None
+    container: Optional[str] = None
+    user: Optional[str] = None
+    operations: list[str] = field(default_factory=lambda: ["link"])
+    interface: Optional[str] = None
+    address: Optional[str] = None
+    route: Optional[RouteRequest] = None
+    netns: Optional[str] = None
+    master: Optional[str] = None
+    group: Optional[str] = None
+
+    processes: list[int] = field(default_factory=list)
+    tid: Optional[int] = None
+    credentials: Optional[Credentials] = None
+    user_ns: Optional[int] = None
+    net_ns: Optional[int] = None
+    target_ns: Optional[int] = None
+    probes: list[Probe] = field(default_factory=list)
+    discovered: bool = False
+    unresolved: Optional[str] = None
+
+
+@dataclass
+class Grant:
+    """A file capability that one of our receipts says was set, to notice when it got lost."""
+
+    path: str
+    capabilities: str
+    receipt: str
+
+
+@dataclass
+class Host:
+    """The host and the observer. kernel: release as numbers, e.g. [6, 18]. lsm: active security modules in order.
+
+    initial_user_ns, initial_net_ns: namespaces of pid 1. nested: the observer itself is in a child user namespace.
+    bounding: bounding set that a new login gets (of pid 1). protocols: registered netlink protocol numbers.
+    restrictions: switches that bear on user namespaces, e.g. kernel/unprivileged_userns_clone.
+    """
+
+    kernel: list[int] = field(default_factory=list)
+    release: str = ""
+    lsm: list[str] = field(default_factory=list)
+    selinux: Optional[str] = None
+    initial_user_ns: Optional[int] = None
+    initial_net_ns: Optional[int] = None
+    nested: bool = False
+    bounding: int = 0
+    euid: int = 0
+    effective: int = 0
+    protocols: list[int] = field(default_factory=list)
+    restrictions: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class State:
+    """Everything that was read from a host for a diagnosis; nothing interpreted."""
+
+    schema: int = SNAPSHOT_SCHEMA
+    host: Host = field(default_factory=Host)
+    workloads: list[Workload] = field(default_factory=list)
+    processes: dict[int, Process] = field(default_factory=dict)
+    user_namespaces: dict[int, UserNamespace] = field(default_factory=dict)
+    net_namespaces: dict[int, NetNamespace] = field(default_factory=dict)
+    executables: dict[str, Executable] = field(default_factory=dict)
+    sysctls: list[Sysctl] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
+    unseen: list[Unseen] = field(default_factory=list)
+
+
+# --- found ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Remedy:
+    """The role to run and its variables. adds: privilege gained; disrupts: what is interrupted;
+    consent: the words of `accept` that are still missing."""
+
+    role: str
+    variables: dict[str, Any]
+    adds: list[str] = field(default_factory=list)
+    disrupts: list[str] = field(default_factory=list)
+    consent: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Finding:
+    """Workload + cause + reason + certainty (proven, likely, possible) + evidence + remedy (or advice).
+
+    effect: "refuses" (the operation fails now because of it), "may_refuse" (it depends on what the program does),
+    "later" (the operation works now and will not after the next boot) or "none" (nothing fails).
+    """
+
+    workload: str
+    cause: str
+    reason: str
+    certainty: str
+    gate: str
+    policy_owner: str
+    summary: str
+    effect: str = "refuses"
+    capability: Optional[str] = None
+    evidence: list[Evidence] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)
+    remedy: Optional[Remedy] = None
+    advice: str = ""
+
+
+# --- plain form -------------------------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+def file_key(path: str, mnt_ns: Optional[int]) -> str:
+    """Key in State.executables of a file that only a mount namespace other than the observer's shows."""
+    return f"mnt:[{mnt_ns}]{path}"
+
+
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses, tuples and mappings as the dicts, lists and scalars that JSON knows; mapping keys become strings."""
+    if dataclasses.is_dataclass(value):
+        return {item.name: to_plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item) for item in value]
+    return value
+
+
+@functools.lru_cache(maxsize=None)
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def from_plain(kind: type[T], data: Any) -> T:
+    """Rebuild a dataclass from its plain form.
+
+    Unknown keys, missing required keys and values of a wrong type raise ValueError with one sentence that names the
+    place, e.g. "workloads[0].pid: expected int, got 'x'".
+    """
+    return typing.cast(T, _decode(kind, data, ""))
+
+
+def _decode(kind: Any, data: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _decode_dataclass(typing.cast(type, kind), data, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return data
+    if origin is typing.Union:
+        return None if data is None else _decode(arguments[0], data, where)
+    if origin in (list, tuple):
+        if not isinstance(data, (list, tuple)):
+            raise ValueError(f"{where or 'value'}: expected list, got {data!r:.80}")
+        return origin(_decode(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(data))
+    if origin is dict:
+        if not isinstance(data, dict):
+            raise ValueError(f"{where or 'value'}: expected dict, got {data!r:.80}")
+        return {
+            _decode_key(arguments[0], key, where): _decode(arguments[1], item, f"{where}[{key}]")
+            for key, item in data.items()
+        }
+    if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
+        raise ValueError(f"{where or 'value'}: expected {kind.__name__}, got {data!r:.80}")
+    return data
+
+
+def _decode_key(kind: Any, key: Any, where: str) -> Any:
+    try:
+        return kind(key)
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: expected keys of type {kind.__name__}, got {key!r:.80}") from None
+
+
+def _decode_dataclass(kind: type, data: Any, where: str) -> Any:
+    if not isinstance(data, dict):
+        raise ValueError(f"{where or kind.__name__}: expected dict, got {data!r:.80}")
+    hints = _hints(kind)
+    known = {item.name: item for item in dataclasses.fields(kind)}
+    prefix = where + "." if where else ""
+    for key in data:
+        if key not in known:
+            raise ValueError(f"{prefix}{key}: unknown key of {kind.__name__}, expected one of {', '.join(known)}")
+    for name, item in known.items():
+        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if required and name not in data:
+            raise ValueError(f"{prefix}{name}: missing in {kind.__name__}")
+    return kind(**{key: _decode(hints[key], value, prefix + key) for key, value in data.items()})
