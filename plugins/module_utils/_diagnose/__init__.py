@@ -1,0 +1,119 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pure judgement: a state in, verdicts and findings out. No I/O, no Ansible; imports storey 0 only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes import (
+    already_exists,
+    file_capability_void,
+    foreign_netns,
+    link_state,
+    missing_capability,
+    sysctl,
+    unknown,
+    userns_restricted,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import GATES, Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, State, Unseen, Workload
+
+# The order breaks ties between findings of the same gate.
+_MODULES = (
+    foreign_netns,
+    file_capability_void,
+    missing_capability,
+    userns_restricted,
+    link_state,
+    sysctl,
+    already_exists,
+)
+CAUSES: tuple[Cause, ...] = (*(module.CAUSE for module in _MODULES), unknown.CAUSE)
+
+# Operations judged by the state alone; a probe of them says only whether the workload could change it by itself.
+STATE_OPERATIONS = ("forward",)
+
+
+@dataclass
+class Verdict:
+    """Whether the operations of a workload, as named, would succeed now: allowed, refused or unknown."""
+
+    workload: Workload
+    verdict: str
+    executable: Optional[str] = None
+    unit: Optional[str] = None
+    container: Optional[str] = None
+
+
+@dataclass
+class Diagnosis:
+    """What a diagnosis found: verdicts in the order of the workloads, findings in the kernel's order of gates."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    unseen: list[Unseen] = field(default_factory=list)
+
+
+def diagnose(state: State) -> Diagnosis:
+    """Judge every workload of a state. Discovered workloads that nothing refuses are left out."""
+    diagnosis = Diagnosis(unseen=list(state.unseen))
+    for workload in state.workloads:
+        subject = Subject(state, workload)
+        findings = [] if workload.unresolved else judge(subject)
+        if workload.discovered and not findings:
+            continue
+        process = subject.process
+        diagnosis.verdicts.append(
+            Verdict(
+                workload,
+                verdict(subject, findings),
+                workload.executable or (process.executable if process else None),
+                workload.unit or (process.unit if process else None),
+                workload.container or (process.container if process else None),
+            )
+        )
+        diagnosis.findings += findings
+    return diagnosis
+
+
+def judge(subject: Subject) -> list[Finding]:
+    """All findings of one workload in the kernel's order; the first names the other causes in its `also`."""
+    found = [finding for module in _MODULES for finding in module.judge(subject)]
+    if not any(finding.effect in ("refuses", "may_refuse") for finding in found):
+        found += unknown.judge(subject)
+    found.sort(key=lambda finding: (finding.effect in ("later", "none"), GATES.index(finding.gate)))
+    if found:
+        others = [finding.cause for finding in found[1:] if finding.cause != found[0].cause]
+        found[0].also = list(dict.fromkeys(others))
+    return found
+
+
+def verdict(subject: Subject, findings: list[Finding]) -> str:
+    """refused if anything refuses, else unknown if anything may or was not seen, else allowed."""
+    effects = {finding.effect for finding in findings}
+    if subject.workload.unresolved:
+        return "unknown"
+    if "refuses" in effects:
+        return "refused"
+    if "may_refuse" in effects or not _objects_seen(subject):
+        return "unknown"
+    return "allowed" if all(_passes(subject, operation) for operation in subject.workload.operations) else "unknown"
+
+
+def _objects_seen(subject: Subject) -> bool:
+    """Whether the links were read, for a workload that names a link, an address or a route."""
+    workload = subject.workload
+    if not (workload.interface or workload.address or workload.route or workload.master):
+        return True
+    return subject.namespace is not None and subject.namespace.links is not None
+
+
+def _passes(subject: Subject, operation: str) -> bool:
+    """Whether an operation is known to pass: its probe did and no gate was left out, or its state was read."""
+    if operation in STATE_OPERATIONS:
+        return any(item.net_ns == subject.net_ns and item.value is not None for item in subject.state.sysctls)
+    probes = [probe for probe in subject.workload.probes if probe.operation == operation]
+    return bool(probes) and all(probe.answer == "allowed" and not probe.not_reproduced for probe in probes)

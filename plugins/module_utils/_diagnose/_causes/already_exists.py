@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cause 9: the named address or route is there already ("RTNETLINK answers: File exists")."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Optional
+
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import interface_of
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import (
+    Cause,
+    Subject,
+    find_link,
+    find_routes,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Route
+
+CAUSE = Cause(
+    "9",
+    "already_exists",
+    "The object that the workload wants to add exists already.",
+    {
+        "same": "Exactly the wanted object exists: nothing is wrong, adding it again answers EEXIST.",
+        "different": "An object with the same key but other properties stands in the way.",
+    },
+)
+
+
+def judge(subject: Subject) -> list[Finding]:
+    """Findings about the named address and the named route."""
+    found = [_address(subject), _route(subject)]
+    return [finding for finding in found if finding]
+
+
+def _finding(subject: Subject, reason: str, summary: str, text: str, advice: str) -> Finding:
+    return subject.finding(
+        CAUSE,
+        reason,
+        gate="object",
+        certainty="proven",
+        effect="none" if reason == "same" else "refuses",
+        summary=summary,
+        evidence=[Evidence(f"net:[{subject.net_ns}]", text)],
+        advice=advice,
+    )
+
+
+def _address(subject: Subject) -> Optional[Finding]:
+    """Only the same address with the same prefix length on the same link is EEXIST (net/ipv4/devinet.c, IPv6: any prefix)."""
+    workload = subject.workload
+    link = find_link(subject.namespace, interface_of(subject))
+    if not workload.address or "address" not in workload.operations or link is None:
+        return None
+    wanted = ipaddress.ip_interface(workload.address)
+    for item in link.addresses:
+        if ipaddress.ip_address(item.address) != wanted.ip:
+            continue
+        there = f"{item.address}/{item.prefix}"
+        if item.prefix == wanted.network.prefixlen:
+            return _finding(
+                subject,
+                "same",
+                f"{there} is on {link.name} already: adding it again answers EEXIST, and nothing needs to be done.",
+                f"{link.name}: {there}",
+                "Let the program treat EEXIST as success, or use 'ip address replace'.",
+            )
+        if wanted.version == 6:
+            return _finding(
+                subject,
+                "different",
+                f"{link.name} has {there}, which stands in the way of {wanted}: IPv6 keeps one prefix for an address.",
+                f"{link.name}: {there}",
+                f"Remove {there} from {link.name} first, if nothing needs it.",
+            )
+    return None
+
+
+def _text(route: Route) -> str:
+    parts = [route.dst]
+    parts += ["via", route.gateway] if route.gateway else []
+    parts += ["dev", route.interface] if route.interface else []
+    parts += ["metric", str(route.metric)] if route.metric else []
+    return " ".join(parts if route.type == "unicast" else [route.type, *parts])
+
+
+def _route(subject: Subject) -> Optional[Finding]:
+    """An IPv4 route's key is destination, table, TOS and metric; the workload's route has metric 0."""
+    wanted = subject.workload.route
+    if wanted is None or "route" not in subject.workload.operations or subject.namespace is None:
+        return None
+    version = 6 if ":" in wanted.dst + (wanted.gateway or "") else 4
+    family = "inet6" if version == 6 else "inet"
+    dst = wanted.dst if wanted.dst == "default" else str(ipaddress.ip_network(wanted.dst, strict=False))
+    for route in find_routes(subject.namespace, dst, wanted.table):
+        if route.family != family or (version == 4 and route.metric):
+            continue
+        interface = interface_of(subject)
+        same = route.gateway == wanted.gateway and (interface is None or interface == route.interface)
+        if same and route.type == "unicast":
+            return _finding(
+                subject,
+                "same",
+                f"The route {_text(route)} exists already: adding it again answers EEXIST, and nothing needs to be done.",
+                _text(route),
+                "Let the program treat EEXIST as success, or use 'ip route replace'.",
+            )
+        if version == 4:
+            return _finding(
+                subject,
+                "different",
+                f"Another route to {dst} stands in the way: {_text(route)}.",
+                _text(route),
+                "Replace it (ip route replace), give the new one another metric, or remove the old one.",
+            )
+    return None

@@ -1,0 +1,227 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cause 1b: the file has (or had) the capability, but it cannot take effect for this workload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
+    CAPABILITIES,
+    FileCapability,
+    format_capability_text,
+    parse_capability_text,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Executable, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._tools import classify_tool
+
+CAUSE = Cause(
+    "1b",
+    "file_capability_void",
+    "A file capability is set (or was), but the kernel does not let it take effect for this workload.",
+    {
+        "nosuid": "The file lies on a mount with nosuid, where file capabilities are ignored.",
+        "no_new_privs": "The workload runs with no_new_privs, so execve grants nothing that it did not hold before.",
+        "script": "The capability is on a #! script; the kernel looks at the interpreter only.",
+        "outside_bounding_set": "The capability is outside the bounding set; with the effective flag execve itself fails.",
+        "dropped_by_program": "The program (iproute2's ip) drops its capabilities at start unless they are inheritable.",
+        "rootid": "The capability was set for the root of another user namespace.",
+        "permitted_only": "The file lacks the effective flag and the program does not raise the capability by itself.",
+        "ambient_cleared": "A capability xattr (even an empty one) or a setgid bit on the file clears the ambient set.",
+        "lost": "A capability that was set on the file is gone: the file was copied, rewritten, chowned or upgraded.",
+        "child_process": "The capability is on the parent program's file; a child that it executes does not inherit it.",
+    },
+)
+
+SETGID = 0o2010
+
+
+@dataclass(frozen=True)
+class Void:
+    """Why a file capability is void: the reason, the file that carries it, and what was seen."""
+
+    reason: str
+    file: Executable
+    text: str
+
+
+def holds(capability: Optional[FileCapability], bit: int) -> bool:
+    """Whether a file capability permits one capability."""
+    return capability is not None and bool(capability.permitted >> bit & 1)
+
+
+def find_void(subject: Subject, actor: Optional[Actor], bit: int) -> Optional[Void]:
+    """The reason why the file capability of a workload's executable grants an actor nothing, or None.
+
+    actor None: execve itself failed, so nobody was left to judge.
+    """
+    file = subject.executable
+    if file is None or not file.exists:
+        return None
+    for look in (_script, _file, _ambient, _lost, _child):
+        found = look(subject, actor, file, bit)
+        if found:
+            return found
+    return None
+
+
+def _script(subject: Subject, actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
+    candidates = [file]
+    if subject.process:
+        found = (subject.file(argument) for argument in subject.process.arguments[1:2])
+        candidates += [script for script in found if script is not None]
+    for script in candidates:
+        if holds(script.script_capability, bit) and not holds(script.capability, bit):
+            text = f"{script.path} is a script run by {script.interpreter}, whose capabilities count instead"
+            return Void("script", script, text)
+    return None
+
+
+def _file(subject: Subject, actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
+    if file.capability_unmapped:
+        return Void("rootid", file, "its capability is for a user namespace that is not above the workload's")
+    if file.capability is None or not holds(file.capability, bit):
+        return None
+    if file.capability.rootid is not None and file.capability.rootid not in subject.rootids():
+        return Void("rootid", file, f"its capability is for the user namespace of uid {file.capability.rootid}")
+    before = subject.workload.credentials if subject.workload.kind == "executable" else None
+    context = before or (actor.credentials if actor else None)
+    if context is None:
+        return None
+    if not context.bounding >> bit & 1:
+        return Void("outside_bounding_set", file, f"{CAPABILITIES[bit]} is not in the bounding set of the workload")
+    if actor is not None and actor.credentials.permitted >> bit & 1:
+        if file.capability.effective or file.raises_capabilities:
+            return None
+        return Void("permitted_only", file, "the file has no effective flag and the program never calls capset(2)")
+    if file.nosuid:
+        return Void("nosuid", file, f"the file system at {file.mount_point} is mounted nosuid")
+    if context.no_new_privs:
+        return Void("no_new_privs", file, "the workload has no_new_privs set")
+    if file.drops_capabilities:
+        return Void("dropped_by_program", file, "the program drops every capability that is not inheritable")
+    return None
+
+
+def _ambient(subject: Subject, actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
+    if subject.workload.kind == "executable":
+        before = subject.workload.credentials
+    else:
+        before = subject.parent.threads[0].credentials if subject.parent and subject.parent.threads else None
+    if before is None or actor is None or not before.ambient >> bit & 1:
+        return None
+    if file.capability_raw is not None:
+        return Void("ambient_cleared", file, "a capability xattr on the file clears the ambient set at execve")
+    if file.mode is not None and file.mode & SETGID == SETGID:
+        return Void("ambient_cleared", file, "the setgid bit of the file clears the ambient set at execve")
+    return None
+
+
+def _lost(subject: Subject, actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
+    if holds(file.capability, bit):
+        return None
+    for grant in subject.state.grants:
+        if grant.path in (file.path, file.real_path) and holds(parse_capability_text(grant.capabilities), bit):
+            return Void("lost", file, f"receipt {grant.receipt} set {grant.capabilities}, the file has none now")
+    return None
+
+
+def _child(subject: Subject, actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
+    parent = subject.parent
+    if parent is None or parent.executable is None or not parent.threads or file.capability_raw is not None:
+        return None
+    above = subject.file(parent.executable)
+    if above is None or above.path == file.path or not holds(above.capability, bit):
+        return None
+    if not parent.threads[0].credentials.permitted >> bit & 1:
+        return None
+    return Void("child_process", above, f"{above.path} holds it and executes {file.path}, which does not inherit it")
+
+
+SUMMARIES = {
+    "nosuid": "{path} has {capability}, but it lies on a nosuid mount ({mount}), where the kernel ignores it.",
+    "no_new_privs": "{path} has {capability}, but {name} runs with no_new_privs, so the file cannot add it.",
+    "script": "{capability} is set on the script {path}, but the kernel only looks at its interpreter.",
+    "outside_bounding_set": "{path} has {capability}, but the bounding set of {name} excludes it.",
+    "dropped_by_program": "{path} has {capability}, but this program drops it at start.",
+    "rootid": "{path} has {capability} for another user namespace, so it does not count for {name}.",
+    "permitted_only": "{path} has {capability} without the effective flag, and the program does not raise it.",
+    "ambient_cleared": "{name} would inherit {capability}, but the marks on {path} clear the ambient set.",
+    "lost": "{path} once had {capability} and has lost it (a copy, rewrite, chown or upgrade drops it).",
+    "child_process": "{path} has {capability}, but {name} is a child that it executes, and children do not inherit it.",
+}
+
+ADVICE = {
+    "nosuid": "Move the program to a file system without nosuid, or let a unit grant AmbientCapabilities.",
+    "no_new_privs": "Grant the capability where the workload is started (AmbientCapabilities= in its unit).",
+    "script": "Run the script from a unit with AmbientCapabilities=; do not put capabilities on an interpreter.",
+    "outside_bounding_set": "Whoever starts the workload must leave the capability in the bounding set.",
+    "dropped_by_program": "Use a unit with AmbientCapabilities=, or cap_net_admin+ei on the file with pam_cap for people.",
+    "rootid": "Set the capability anew from the user namespace in which the program runs.",
+    "child_process": "Grant ambient capabilities to the parent, or a file capability to a dedicated child binary.",
+}
+
+
+def _remedy(void: Void, bit: int) -> Optional[Remedy]:
+    path = void.file.real_path or void.file.path
+    name = CAPABILITIES[bit]
+    if void.file.writable_by or void.file.interpreter or void.file.elsewhere:
+        return None
+    if void.reason in ("permitted_only", "lost"):
+        wanted = [{"path": path, "capabilities": f"{name}+ep", "state": "present"}]
+        adds = [f"every user who may execute {path} gains {name}"]
+        kind = classify_tool(path)
+        return Remedy(
+            "netlink_capability",
+            {"netlink_capability_files": wanted},
+            adds=adds,
+            consent=[kind] if kind else [],
+        )
+    if void.reason == "ambient_cleared" and void.file.capability_raw is not None:
+        wanted = [{"path": path, "state": "absent"}]
+        return Remedy("netlink_capability", {"netlink_capability_files": wanted}, adds=[f"{name} for {path} from its starter"])
+    return None
+
+
+def judge(subject: Subject) -> list[Finding]:
+    """Findings for the first actor that a void file capability leaves without privilege."""
+    prediction = subject.prediction
+    if prediction is not None and prediction.error:
+        void = find_void(subject, None, 12)
+        return [_finding(subject, void, 12, "link", "execve")] if void else []
+    for actor in subject.actors:
+        for operation, gate, bit, _user_ns, decision in subject.refusals(actor):
+            void = find_void(subject, actor, bit) if decision.why == "not_effective" else None
+            if void:
+                return [_finding(subject, void, bit, operation, gate)]
+    return []
+
+
+def _finding(subject: Subject, void: Void, bit: int, operation: str, gate: str) -> Finding:
+    capability = void.file.script_capability if void.reason == "script" else void.file.capability
+    evidence = [Evidence(void.file.path, void.text)]
+    if capability is not None:
+        evidence.append(Evidence(f"{void.file.path} security.capability", format_capability_text(capability)))
+    remedy = _remedy(void, bit)
+    advice = ADVICE.get(void.reason, "")
+    if remedy is None and not advice:
+        advice = "Install the program in a directory that only root can write, then grant the capability there."
+    return subject.finding(
+        CAUSE,
+        void.reason,
+        gate=gate,
+        capability=bit,
+        certainty=subject.certainty(operation),
+        summary=SUMMARIES[void.reason].format(
+            path=void.file.path,
+            name=subject.workload.name,
+            capability=CAPABILITIES[bit],
+            mount=void.file.mount_point,
+        ),
+        evidence=evidence + subject.probe_evidence(operation),
+        remedy=remedy,
+        advice=advice if remedy is None else "",
+    )

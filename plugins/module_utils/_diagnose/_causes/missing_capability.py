@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cause 1: the sending thread does not hold the capability in the user namespace that counts."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.file_capability_void import find_void
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
+    CAP_NET_ADMIN,
+    CAPABILITIES,
+    NETLINK_ROUTE,
+    capability_names,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._tools import classify_tool
+
+CAUSE = Cause(
+    "1",
+    "missing_capability",
+    "The thread that sends the request does not hold the capability in its effective set.",
+    {
+        "not_root": "The workload runs as a user other than root and was given no capability.",
+        "dropped": "The workload runs as root or used to hold the capability, but this thread dropped it.",
+        "held_not_raised": "The capability is permitted but not effective: the program raises it on demand.",
+        "stale_socket": "The thread holds the capability, but its netlink socket was opened by a user who did not.",
+    },
+)
+
+
+def judge(subject: Subject) -> list[Finding]:
+    """One finding for the first refused actor, or one for a stale socket of an actor that is not refused."""
+    refused = [
+        (actor, refusal)
+        for actor in subject.actors
+        for refusal in subject.refusals(actor)
+        if refusal[4].why == "not_effective"
+    ]
+    if not refused:
+        return _stale_socket(subject)
+    actor, (operation, gate, bit, _user_ns, _decision) = refused[0]
+    if find_void(subject, actor, bit):
+        return []
+    mixed = len({item[0] for item in refused}) < len(subject.actors)
+    reason = _reason(actor, bit, mixed)
+    remedy, advice = _remedy(subject, actor, reason, bit)
+    certainty = "possible" if mixed else subject.certainty(operation)
+    return [
+        subject.finding(
+            CAUSE,
+            reason,
+            gate=gate,
+            capability=bit,
+            certainty=certainty,
+            effect="may_refuse" if mixed or reason == "held_not_raised" else "refuses",
+            policy_owner=_policy_owner(subject),
+            summary=_summary(subject, actor, reason, bit, mixed),
+            evidence=_evidence(actor, bit) + subject.probe_evidence(operation),
+            remedy=remedy,
+            advice=advice,
+        )
+    ]
+
+
+def _reason(actor: Actor, bit: int, mixed: bool) -> str:
+    credentials = actor.credentials
+    if credentials.permitted >> bit & 1:
+        return "held_not_raised"
+    if mixed or not credentials.bounding >> bit & 1:
+        return "dropped"
+    return "dropped" if 0 in (credentials.ruid, credentials.euid) else "not_root"
+
+
+def _policy_owner(subject: Subject) -> str:
+    process = subject.process
+    if process and process.container:
+        return "container engine"
+    return "unit" if process and process.unit and process.unit.endswith(".service") else "host"
+
+
+def _summary(subject: Subject, actor: Actor, reason: str, bit: int, mixed: bool) -> str:
+    name, capability, uid = subject.workload.name, CAPABILITIES[bit], actor.credentials.euid
+    who = f"Thread {actor.tid} ({actor.name}) of {name}" if mixed else name
+    if reason == "held_not_raised":
+        return f"{who} may raise {capability} but has not: it is permitted, not effective."
+    if reason == "not_root":
+        return f"{who} runs as uid {uid} without {capability}, which the kernel wants for this request."
+    where = "even its bounding set lacks it" if not actor.credentials.bounding >> bit & 1 else "it was dropped"
+    return f"{who} runs as uid {uid} but has no {capability}: {where}."
+
+
+def _evidence(actor: Actor, bit: int) -> list[Evidence]:
+    credentials = actor.credentials
+    held = [
+        label
+        for label, mask in (
+            ("effective", credentials.effective),
+            ("permitted", credentials.permitted),
+            ("inheritable", credentials.inheritable),
+            ("bounding", credentials.bounding),
+            ("ambient", credentials.ambient),
+        )
+        if mask >> bit & 1
+    ]
+    text = f"uid {credentials.euid}; {CAPABILITIES[bit]} is in the sets: {', '.join(held) or 'none'}"
+    names = capability_names(credentials.effective)
+    effective = "all others" if len(names) > 20 else ", ".join(names) or "nothing"
+    return [Evidence(actor.place, text), Evidence(actor.place, f"effective: {effective}")]
+
+
+def _remedy(subject: Subject, actor: Actor, reason: str, bit: int) -> tuple[Optional[Remedy], str]:
+    """The remedy, or None and the advice that stands for it."""
+    capability, process, file = CAPABILITIES[bit], subject.process, subject.executable
+    if reason == "held_not_raised":
+        return None, "Nothing to grant: the program raises it when it needs it; look at its own error otherwise."
+    if process and process.container:
+        return None, f"Grant {capability} where the container is defined (cap_add), then recreate it."
+    if process and process.unit and process.unit.endswith(".service"):
+        return None, (
+            f"Give the unit {process.unit} a drop-in with AmbientCapabilities={capability.upper()} (and the same in "
+            "CapabilityBoundingSet= where one is set), then restart it."
+        )
+    if bit != CAP_NET_ADMIN:
+        return None, f"Do not grant {capability}, it is next to root: let root enter the namespace and start the program there."
+    if reason == "dropped":
+        return None, "Whoever starts the workload, or the program itself, must keep the capability; a file cannot add it."
+    if actor.credentials.no_new_privs:
+        return None, "The workload has no_new_privs: grant the capability where it is started (AmbientCapabilities=)."
+    if file is not None and file.elsewhere:
+        return None, f"{file.path} lies in another mount namespace (an image, a chroot): grant it where that is built."
+    if file is None or not file.exists or file.mode is None:
+        return None, "Its executable could not be read, so no file can be named for the capability."
+    return _file_remedy(subject, file.interpreter or file.real_path or file.path, capability)
+
+
+def _file_remedy(subject: Subject, path: str, capability: str) -> tuple[Optional[Remedy], str]:
+    file = subject.executable
+    assert file is not None
+    if file.capability is not None and file.capability.effective and file.capability.permitted >> CAP_NET_ADMIN & 1:
+        return None, f"{path} already grants {capability} to every new process: start the workload anew."
+    if file.nosuid:
+        return None, f"{path} lies on a nosuid mount, where file capabilities are ignored; use AmbientCapabilities= in a unit."
+    if file.drops_capabilities:
+        return None, (
+            f"setcap on {path} does nothing, this program drops it at start: run it from a unit with "
+            "AmbientCapabilities=, or as root."
+        )
+    if file.writable_by:
+        return None, (
+            f"{file.writable_by} can be changed by users other than root, so {path} must not get a capability: "
+            "install the program where only root can write."
+        )
+    kind = classify_tool(path)
+    wanted = [{"path": path, "capabilities": f"{capability}+ep", "state": "present"}]
+    adds = [f"every user who may execute {path} gains {capability}"]
+    consent = [kind] if kind else []
+    return Remedy("netlink_capability", {"netlink_capability_files": wanted}, adds=adds, consent=consent), ""
+
+
+def _stale_socket(subject: Subject) -> list[Finding]:
+    """A socket that another user opened: sends without an address (pyroute2) are judged by the opener too.
+
+    Only the creator's uid can be seen, not its capabilities, so this is never more than possible.
+    """
+    process = subject.process
+    if process is None or not subject.actors:
+        return []
+    actor = subject.actors[0]
+    for socket in process.sockets:
+        stale = socket.opener_uid not in (None, 0, actor.credentials.euid)
+        if socket.protocol == NETLINK_ROUTE and stale and actor.credentials.effective >> CAP_NET_ADMIN & 1:
+            return [
+                subject.finding(
+                    CAUSE,
+                    "stale_socket",
+                    gate="ack",
+                    capability=CAP_NET_ADMIN,
+                    certainty="possible",
+                    effect="may_refuse",
+                    summary=f"{subject.workload.name} holds the capability, but uid {socket.opener_uid}, which opened "
+                    "its netlink socket, may not have: sends without an address are refused.",
+                    evidence=[Evidence(f"/proc/{process.pid}/fd", f"netlink socket {socket.inode} of uid {socket.opener_uid}")],
+                    advice="Restart the workload, so that it opens its socket with the credentials that it has now.",
+                )
+            ]
+    return []

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cause 10: refused, and nothing that was read explains it. Said so, with what was ruled out."""
+
+from __future__ import annotations
+
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding
+
+CAUSE = Cause(
+    "10",
+    "unknown",
+    "The kernel refuses, and nothing that could be read explains it.",
+    {"unexplained": "A probe was refused although every gate that was read would let it pass."},
+)
+
+NEXT = {
+    "EPERM": "Look for a security module's denial (journalctl -k, ausearch -m AVC) and for a BPF program of type lsm.",
+    "EACCES": "A permission check of a security module or of a file refused: journalctl -k, ausearch -m AVC.",
+    "ENOSPC": "A count of namespaces is used up: compare user.max_*_namespaces with what the user already has.",
+}
+
+
+def judge(subject: Subject) -> list[Finding]:
+    """One finding for the refused probes; the diagnosis asks only when no other cause has been found."""
+    prediction = subject.prediction
+    if prediction is not None and prediction.error:
+        return [_not_started(subject, prediction.error)]
+    refused = [probe for probe in subject.workload.probes if subject.refused_by_probe(probe.operation) == probe.answer]
+    if not refused:
+        return []
+    first = refused[0]
+    ruled_out = "the capability is effective in the user namespace that owns the network namespace"
+    label = subject.process.label if subject.process else None
+    return [
+        subject.finding(
+            CAUSE,
+            "unexplained",
+            gate="ack",
+            certainty="proven",
+            summary=f"The kernel answers {first.answer} to {subject.workload.name}, and nothing that was read explains it.",
+            evidence=[
+                *(Evidence("probe", f"{probe.operation}: {probe.answer} at {probe.layer}") for probe in refused),
+                Evidence("ruled out", ruled_out),
+                Evidence("security modules", f"{', '.join(subject.state.host.lsm) or 'unseen'}; label {label or 'none'}"),
+            ],
+            advice=NEXT.get(first.answer, f"Run the program under strace -e trace=network and look for {first.answer}."),
+        )
+    ]
+
+
+def _not_started(subject: Subject, error: str) -> Finding:
+    workload = subject.workload
+    return subject.finding(
+        CAUSE,
+        "unexplained",
+        gate="execve",
+        certainty="likely",
+        summary=f"{workload.user} cannot even start {workload.executable}: execve would answer {error}.",
+        evidence=[Evidence(workload.executable or "", f"owner and mode refuse it to {workload.user} ({error})")],
+        advice="Look at the owner and mode of the file and of its interpreter; this is no matter of netlink.",
+    )

@@ -1,0 +1,294 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every cause asks of the state about one workload: who would send, from where, over what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Optional
+
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import Prediction, predict_execve
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import Decision, decide
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN, CAP_SYS_ADMIN, CAPABILITIES
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Credentials,
+    Evidence,
+    Executable,
+    Finding,
+    Link,
+    NetNamespace,
+    Process,
+    Remedy,
+    Route,
+    State,
+    Sysctl,
+    Workload,
+    file_key,
+)
+
+# The kernel's order of judgement; findings of a workload are sorted by it.
+GATES = ("execve", "setns", "unshare", "socket", "bind", "send", "ack", "target", "write", "object", "boot")
+
+# Operations that a netlink (or TUN) request carries out with CAP_NET_ADMIN over the owner of the network namespace.
+ADMIN_OPERATIONS = ("link", "address", "route", "rule", "neighbour", "qdisc", "tun", "nftables", "xfrm")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """An entry of the catalogue: number and name as in the documentation, and what each reason means (one line)."""
+
+    number: str
+    name: str
+    summary: str
+    reasons: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """One set of credentials of a workload that could send the request."""
+
+    credentials: Credentials
+    user_ns: Optional[int]
+    net_ns: Optional[int]
+    tid: Optional[int] = None
+    name: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the credentials were read, for evidence."""
+        return "execve" if self.tid is None else f"/proc/{self.tid}/status"
+
+
+@dataclass
+class Subject:
+    """A workload in its state. The causes read it and never change it."""
+
+    state: State
+    workload: Workload
+
+    @cached_property
+    def process(self) -> Optional[Process]:
+        """The workload's main process, if it is one that runs."""
+        for pid in self.workload.processes:
+            if pid in self.state.processes:
+                return self.state.processes[pid]
+        return None
+
+    @cached_property
+    def parent(self) -> Optional[Process]:
+        """The parent of the main process, if it was read."""
+        return self.state.processes.get(self.process.parent) if self.process else None
+
+    @cached_property
+    def executable(self) -> Optional[Executable]:
+        """The file that the workload executes, as read."""
+        path = self.workload.executable or (self.process.executable if self.process else None)
+        return self.file(path) if path else None
+
+    def file(self, path: str) -> Optional[Executable]:
+        """A file as the workload sees it: files of another mount namespace are kept under their own key."""
+        mnt_ns = self.process.mnt_ns if self.process else None
+        return self.state.executables.get(file_key(path, mnt_ns)) or self.state.executables.get(path)
+
+    @cached_property
+    def prediction(self) -> Optional[Prediction]:
+        """What execve would grant, for a workload that names an executable."""
+        if self.workload.kind != "executable" or self.executable is None or self.workload.credentials is None:
+            return None
+        return self.predict(self.workload.credentials, self.executable)
+
+    def predict(self, before: Credentials, file: Executable) -> Prediction:
+        """What execve of a file would grant to credentials in this workload's user namespace."""
+        roots = self.rootids()
+        return predict_execve(before, file, self.state.host.kernel, rootids=roots)
+
+    def rootids(self) -> tuple[int, ...]:
+        """Uids, as the observer sees them, that are root of the workload's user namespace or of an ancestor."""
+        found: list[int] = []
+        namespace = self.state.user_namespaces.get(self.user_ns) if self.user_ns is not None else None
+        while namespace is not None:
+            found += [line.outside for line in namespace.uid_map if line.inside == 0]
+            parent = namespace.parent
+            namespace = self.state.user_namespaces.get(parent) if parent is not None else None
+        return tuple(found) or (0,)
+
+    @cached_property
+    def user_ns(self) -> Optional[int]:
+        """The user namespace of the workload's main thread."""
+        if self.process and self.process.threads:
+            return self.process.threads[0].user_ns
+        return self.workload.user_ns
+
+    @cached_property
+    def actors(self) -> list[Actor]:
+        """Every distinct set of credentials that could send: threads, or what execve would grant. Main thread first."""
+        if self.workload.kind == "executable":
+            prediction = self.prediction
+            if prediction is None or prediction.credentials is None:
+                return []
+            return [Actor(self.after_start(prediction.credentials), self.workload.user_ns, self.workload.net_ns)]
+        seen: dict[tuple[object, ...], Actor] = {}
+        for pid in self.workload.processes:
+            process = self.state.processes.get(pid)
+            for thread in process.threads if process else []:
+                if self.workload.tid is not None and thread.tid != self.workload.tid:
+                    continue
+                key = (thread.credentials, thread.user_ns, thread.net_ns)
+                seen.setdefault(
+                    key, Actor(thread.credentials, thread.user_ns, thread.net_ns, thread.tid, thread.name)
+                )
+        return list(seen.values())
+
+    def after_start(self, credentials: Credentials) -> Credentials:
+        """Credentials after the program's own start: iproute2's ip drops what is not inheritable unless run by root."""
+        file = self.executable
+        if file is None or not file.drops_capabilities or 0 in (credentials.ruid, credentials.euid):
+            return credentials
+        if credentials.inheritable >> CAP_NET_ADMIN & 1:
+            return credentials
+        return Credentials(**{**vars(credentials), "effective": 0, "permitted": 0, "inheritable": 0, "ambient": 0})
+
+    @cached_property
+    def enters(self) -> bool:
+        """Whether the workload has to enter the namespace it names, instead of naming it in a request (moving a link)."""
+        workload = self.workload
+        if workload.target_ns is None or all(actor.net_ns == workload.target_ns for actor in self.actors):
+            return False
+        return not self.moves_link
+
+    @cached_property
+    def moves_link(self) -> bool:
+        """A link operation on a link of the workload's own namespace that names another one is a move."""
+        workload = self.workload
+        if workload.target_ns is None or not workload.interface or "netns" in workload.operations:
+            return False
+        if workload.operations != ["link"] or not self.actors or self.actors[0].net_ns == workload.target_ns:
+            return False
+        return find_link(self.state.net_namespaces.get(self.actors[0].net_ns or -1), workload.interface) is not None
+
+    @cached_property
+    def net_ns(self) -> Optional[int]:
+        """The namespace on which the operations work: where the named objects are looked for."""
+        if self.workload.target_ns is not None and not self.moves_link:
+            return self.workload.target_ns
+        return self.actors[0].net_ns if self.actors else self.workload.net_ns
+
+    @cached_property
+    def namespace(self) -> Optional[NetNamespace]:
+        """The observed network namespace on which the operations work."""
+        return self.state.net_namespaces.get(self.net_ns) if self.net_ns is not None else None
+
+    @cached_property
+    def host_network(self) -> bool:
+        """Whether that is the namespace of the host itself (of pid 1)."""
+        return self.net_ns is not None and self.net_ns == self.state.host.initial_net_ns
+
+    def owner(self, net_ns: Optional[int]) -> Optional[int]:
+        """Inode of the user namespace that owns a network namespace, None when unseen."""
+        known = self.state.net_namespaces.get(net_ns) if net_ns is not None else None
+        return known.owner if known else None
+
+    def decide(self, actor: Actor, capability: int, user_ns: Optional[int]) -> Decision:
+        """Whether an actor holds a capability over a user namespace."""
+        return decide(self.state, actor.credentials, actor.user_ns, user_ns, capability)
+
+    def needs(self, actor: Actor, operation: str) -> list[tuple[str, int, Optional[int]]]:
+        """The capability checks that one operation meets, in the kernel's order: (gate, capability, user namespace)."""
+        checks: list[tuple[str, int, Optional[int]]] = []
+        if self.enters:
+            checks.append(("setns", CAP_SYS_ADMIN, self.owner(self.workload.target_ns)))
+            checks.append(("setns", CAP_SYS_ADMIN, actor.user_ns))
+        elif operation == "netns":
+            checks.append(("unshare", CAP_SYS_ADMIN, actor.user_ns))
+        if operation in ADMIN_OPERATIONS:
+            checks.append(("ack", CAP_NET_ADMIN, self.owner(self.net_ns)))
+            if self.moves_link and operation == "link":
+                checks.append(("target", CAP_NET_ADMIN, self.owner(self.workload.target_ns)))
+        elif operation == "action":
+            checks.append(("ack", CAP_NET_ADMIN, self.state.host.initial_user_ns))
+        return checks
+
+    def refusals(self, actor: Actor) -> list[tuple[str, str, int, Optional[int], Decision]]:
+        """Checks that refuse an actor: (operation, gate, capability, user namespace, decision), in order, once each."""
+        found: dict[tuple[str, int, Optional[int]], tuple[str, str, int, Optional[int], Decision]] = {}
+        for operation in self.workload.operations:
+            for gate, capability, user_ns in self.needs(actor, operation):
+                decision = self.decide(actor, capability, user_ns)
+                if decision.allowed is False:
+                    found.setdefault((gate, capability, user_ns), (operation, gate, capability, user_ns, decision))
+        return list(found.values())
+
+    def refused_by_probe(self, operation: str) -> Optional[str]:
+        """The errno that a probe of the operation got, None when it was allowed, unknown or not sent."""
+        for probe in self.workload.probes:
+            if probe.operation == operation and probe.answer not in ("allowed", "unknown"):
+                return probe.answer
+        return None
+
+    def sysctl(self, key: str) -> Optional[Sysctl]:
+        """An observed sysctl of the namespace on which the operations work, by canonical key."""
+        for item in self.state.sysctls:
+            if item.key == key and item.net_ns == self.net_ns:
+                return item
+        return None
+
+    def certainty(self, operation: str) -> str:
+        """proven when a probe of the operation was refused too, possible for a workload nobody named, else likely."""
+        if self.refused_by_probe(operation):
+            return "proven"
+        return "possible" if self.workload.discovered else "likely"
+
+    def probe_evidence(self, operation: str) -> list[Evidence]:
+        """The probe that was refused, as evidence."""
+        answer = self.refused_by_probe(operation)
+        return [Evidence("probe", f"the kernel answered {answer} to a harmless {operation} request")] if answer else []
+
+    def finding(
+        self,
+        cause: Cause,
+        reason: str,
+        *,
+        gate: str,
+        summary: str,
+        certainty: str,
+        effect: str = "refuses",
+        policy_owner: str = "host",
+        capability: Optional[int] = None,
+        evidence: Optional[list[Evidence]] = None,
+        remedy: Optional[Remedy] = None,
+        advice: str = "",
+    ) -> Finding:
+        """A finding of this workload; reason must be one that the cause lists."""
+        if reason not in cause.reasons:
+            raise KeyError(f"{cause.name} has no reason {reason}")
+        return Finding(
+            workload=self.workload.name,
+            cause=cause.name,
+            reason=reason,
+            certainty=certainty,
+            gate=gate,
+            policy_owner=policy_owner,
+            summary=summary,
+            effect=effect,
+            capability=None if capability is None else CAPABILITIES[capability],
+            evidence=evidence or [],
+            remedy=remedy,
+            advice=advice,
+        )
+
+
+def find_link(namespace: Optional[NetNamespace], name: Optional[str]) -> Optional[Link]:
+    """A link of a namespace by name or altname."""
+    for link in (namespace.links or []) if namespace and name else []:
+        if name == link.name or name in link.altnames:
+            return link
+    return None
+
+
+def find_routes(namespace: Optional[NetNamespace], dst: str, table: int) -> list[Route]:
+    """The routes of a namespace to exactly one destination in one table."""
+    return [
+        route for route in (namespace.routes or []) if namespace and route.dst == dst and route.table == table
+    ] if namespace else []

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inquiry behind diagnosis_info: read the host, ask the kernel, judge, report. It changes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import Diagnosis, Verdict, diagnose
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._request import parse_workloads
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import NotThere, collect
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._grants import read_grants
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import Context, probe
+from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    OPERATIONS,
+    SNAPSHOT_SCHEMA,
+    State,
+    Workload,
+    from_plain,
+    to_plain,
+)
+
+WORKLOAD_ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "pid": {"type": "int"},
+    "executable": {"type": "path"},
+    "unit": {"type": "str"},
+    "container": {"type": "str"},
+    "user": {"type": "str"},
+    "operations": {"type": "list", "elements": "str", "choices": list(OPERATIONS), "default": ["link"]},
+    "interface": {"type": "str"},
+    "address": {"type": "str"},
+    "route": {
+        "type": "dict",
+        "options": {
+            "dst": {"type": "str", "required": True},
+            "gateway": {"type": "str"},
+            "interface": {"type": "str"},
+            "table": {"type": "int", "default": 254},
+        },
+    },
+    "netns": {"type": "path"},
+    "master": {"type": "str"},
+    "group": {"type": "str"},
+}
+
+ARGUMENTS: dict[str, Any] = {
+    "workloads": {"type": "list", "elements": "dict", "options": WORKLOAD_ARGUMENTS, "default": []},
+    "discover": {"type": "bool"},
+    "snapshot": {"type": "dict"},
+    "snapshot_file": {"type": "path"},
+    "include_snapshot": {"type": "bool", "default": False},
+    "probe": {"type": "bool", "default": True},
+    "ship_pyroute2": {"type": "bool", "default": True},
+    "_pyroute2_path": {"type": "path"},
+}
+
+
+def run(module: AnsibleModule) -> NoReturn:
+    """Carry out the module's task and exit."""
+    parameters = module.params
+    try:
+        if parameters["snapshot"] is not None or parameters["snapshot_file"]:
+            state = load_snapshot(parameters["snapshot"], parameters["snapshot_file"])
+        else:
+            state = inquire(parameters)
+    except (NotThere, ValueError) as exc:
+        module.fail_json(msg=str(exc))
+    result = report(diagnose(state))
+    if parameters["include_snapshot"]:
+        result["snapshot"] = to_plain(state)
+    module.exit_json(changed=False, **result)
+
+
+def inquire(parameters: dict[str, Any]) -> State:
+    """The state of this host with the kernel's answers in it. Raises ValueError for bad input."""
+    workloads = parse_workloads(parameters["workloads"])
+    discover = parameters["discover"]
+    if any(item.interface or item.address or item.route or item.master for item in workloads):
+        load_pyroute2(parameters["_pyroute2_path"])
+    state = collect(workloads, discover=not workloads if discover is None else discover, grants=read_grants())
+    if parameters["probe"]:
+        for workload in workloads:
+            ask_kernel(state, workload)
+    return state
+
+
+def ask_kernel(state: State, workload: Workload) -> None:
+    """Probe each set of credentials of a workload, in the namespace on which its operations work."""
+    subject = Subject(state, workload)
+    operations = list(workload.operations)
+    target = None if subject.moves_link or not workload.netns else workload.netns
+    for actor in subject.actors:
+        if workload.kind == "executable":
+            context = Context(credentials=actor.credentials, net_ns=None)
+        else:
+            context = Context(pid=workload.processes[0], tid=actor.tid)
+        workload.probes += probe(context, operations, target_netns=target)
+
+
+def load_snapshot(data: Any, path: Optional[str]) -> State:
+    """A saved state from a dict or a JSON file. Raises ValueError with one sentence for one that cannot be used."""
+    option = "snapshot" if path is None else f"snapshot_file {path}"
+    if path is not None:
+        try:
+            with open(path, encoding="utf-8") as file:
+                data = json.load(file)
+        except OSError as exc:
+            raise ValueError(f"snapshot_file: {path} cannot be read ({exc.strerror}), expected a saved snapshot") from None
+        except ValueError as exc:
+            raise ValueError(f"snapshot_file: {path} is no JSON ({exc}), expected a saved snapshot") from None
+    if not isinstance(data, dict) or data.get("schema") != SNAPSHOT_SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        raise ValueError(f"{option}: schema is {found!r}, expected a snapshot of schema {SNAPSHOT_SCHEMA}")
+    try:
+        return from_plain(State, data)
+    except ValueError as exc:
+        raise ValueError(f"{option}: {exc}") from None
+
+
+def report(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The diagnosis in the form that the module returns."""
+    return {
+        "workloads": [_verdict(item) for item in diagnosis.verdicts],
+        "findings": to_plain(diagnosis.findings),
+        "unseen": to_plain(diagnosis.unseen),
+    }
+
+
+def _verdict(item: Verdict) -> dict[str, Any]:
+    workload = item.workload
+    keys = ("operation", "answer", "sent", "layer", "detail", "not_reproduced")
+    return {
+        "name": workload.name,
+        "kind": workload.kind,
+        "pid": workload.pid or next(iter(workload.processes), None),
+        "executable": item.executable,
+        "unit": item.unit,
+        "container": item.container,
+        "discovered": workload.discovered,
+        "unresolved": workload.unresolved,
+        "verdict": item.verdict,
+        "probes": [{key: getattr(answer, key) for key in keys} for answer in workload.probes],
+    }
