@@ -19,13 +19,33 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysc
     Line,
     Winners,
     canonical_key,
+    has_systemd_sysctl,
     read_boot,
+    same_value,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Sysctl, Unseen
 
-__all__ = ["canonical_key", "is_host_netns", "observe_sysctls", "read_value"]
+__all__ = ["canonical_key", "important_keys", "is_drifted", "is_host_netns", "observe_sysctls", "read_value"]
 
 PROC_SYS = "/proc/sys"
+
+_NO_SUCH_KEY = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+
+# What decides whether a host forwards, accepts and speaks IPv6.
+IMPORTANT_KEYS = (
+    "net/ipv4/ip_forward",
+    "net/ipv6/conf/all/forwarding",
+    "net/ipv4/conf/all/rp_filter",
+    "net/ipv4/conf/default/rp_filter",
+    "net/ipv6/conf/all/disable_ipv6",
+    "net/ipv6/conf/default/disable_ipv6",
+)
+_IMPORTANT_OF_LINKS = (
+    ("net/ipv4/conf", "forwarding"),
+    ("net/ipv4/conf", "rp_filter"),
+    ("net/ipv6/conf", "forwarding"),
+    ("net/ipv6/conf", "disable_ipv6"),
+)
 
 
 def observe_sysctls(
@@ -52,6 +72,30 @@ def observe_sysctls(
         item.boot_procps = procps.assignment() if procps else None
         item.rewriters = rewriters.get(item.key, [])
     return found
+
+
+def important_keys(unseen: list[Unseen], *, netns: Optional[str] = None) -> list[str]:
+    """IMPORTANT_KEYS, and those of the links of the namespace whose value is not that of conf/default."""
+    outcome = run_joined(_keys_of_odd_links, net_ns=netns)
+    if outcome.error is not None:
+        unseen.append(Unseen(f"{PROC_SYS}/net" + (f" in {netns}" if netns else ""), outcome.error))
+    return [*IMPORTANT_KEYS, *(outcome.value or [])]
+
+
+def _keys_of_odd_links() -> list[str]:
+    odd = []
+    for base, name in _IMPORTANT_OF_LINKS:
+        usual = read_value(f"{base}/default/{name}")
+        links = sorted(os.listdir(f"{PROC_SYS}/{base}")) if os.path.isdir(f"{PROC_SYS}/{base}") else []
+        keys = [f"{base}/{link}/{name}" for link in links if link not in ("all", "default")]
+        odd += [key for key in keys if read_value(key) != usual]
+    return odd
+
+
+def is_drifted(item: Sysctl, root: str = "/") -> bool:
+    """Whether the next boot would set another value than the one that is in force now."""
+    winner = item.boot if has_systemd_sysctl(root) else item.boot_procps
+    return winner is not None and item.exists and not same_value(item.value, winner.value)
 
 
 def _twice(line: Line, boot: Boot) -> bool:
@@ -91,9 +135,9 @@ def _read_runtime(names: list[str], netns: Optional[str], root: str, unseen: lis
         inode, values, read_only = outcome.value
     found = []
     for name, (value, number) in zip(names, values):
-        if number is not None and number not in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        exists = number not in _NO_SUCH_KEY
+        if exists and number is not None:
             unseen.append(Unseen(f"{PROC_SYS}/{name}", errno_name(number)))
-        exists = number not in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
         found.append(Sysctl(name, inode, value, exists, name in read_only))
     return found
 
