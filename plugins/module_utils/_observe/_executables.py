@@ -1,0 +1,199 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What counts when a file is executed: its extended attribute, mount and interpreter, and what it does by itself."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import re
+import stat
+import struct
+from typing import Optional
+
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
+    FILE_CAPABILITY_XATTR,
+    FileCapability,
+    errno_name,
+    parse_file_capability,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Executable, Unseen
+
+MAX_INTERPRETERS = 5  # BINPRM_MAX_RECURSION and what exec_binprm() allows
+HEAD_SIZE = 256  # BINPRM_BUF_SIZE
+MAX_LINKS = 40  # MAXSYMLINKS
+MAX_PROGRAM = 64 << 20
+
+# The usage text of iproute2's ip; tc and bridge have their own, busybox has no "[ OPTIONS ] OBJECT { COMMAND".
+IP_USAGE = b"Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }"
+DROPS = (b"\0cap_clear\0", b"\0cap_set_proc\0")
+RAISES = (b"\0cap_set_proc\0", b"\0capset\0", b"\0capng_apply\0")
+RAISES_STATIC = re.compile(rb"cap_set_proc|capng_apply|unix\.Capset|\0capset\0")
+
+
+def read_executable(path: str, unseen: list[Unseen], root: str = "/") -> Executable:
+    """The facts of an executable file; exists is False when there is none.
+
+    root: where the path starts, for example /proc/PID/root. A script's interpreter is what counts, as the kernel runs
+    that; of "#!/usr/bin/env python3" it is /usr/bin/env, since python3 is a second execve(2), by env.
+    """
+    root = root.rstrip("/")
+    found = Executable(path)
+    try:
+        real, found.writable_by = resolve(path, root)
+        found.real_path = real
+        chain = _interpreters(real, root)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESRCH):
+            unseen.append(Unseen(root + path, f"{exc.strerror} ({errno_name(exc.errno or 0)})"))
+        found.exists = False
+        return found
+    if chain:
+        found.interpreter = chain[-1]
+        found.script_capability, _raw, _unmapped = _read_capability(root + real, unseen)
+        _judge_path(found, chain, root)
+    counts = root + (found.interpreter or real)
+    try:
+        status = os.stat(counts)
+        found.nosuid = bool(os.statvfs(counts).f_flag & os.ST_NOSUID)
+    except OSError as exc:
+        unseen.append(Unseen(counts, f"{exc.strerror} ({errno_name(exc.errno or 0)})"))
+        return found
+    found.mode, found.uid, found.gid = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+    found.capability, found.capability_raw, found.capability_unmapped = _read_capability(counts, unseen)
+    found.mount_point, found.filesystem = _mount_of(found.interpreter or real, root)
+    if stat.S_ISREG(status.st_mode):
+        found.drops_capabilities, found.raises_capabilities = _own_doing(counts, unseen)
+    return found
+
+
+def resolve(path: str, root: str = "") -> tuple[str, Optional[str]]:
+    """(path without symbolic links, first component on the way that non-root owns or can write, or None).
+
+    Absolute links are followed inside the root. A sticky directory counts as writable: others may create files there.
+    Raises OSError.
+    """
+    pending = [part for part in reversed(path.split("/")) if part]
+    current, links = "", 0
+    loose = _loose(root + "/", "/")
+    while pending:
+        part = pending.pop()
+        if part in (".", ".."):
+            current = os.path.dirname(current).rstrip("/") if part == ".." else current
+            continue
+        candidate = f"{current}/{part}"
+        status = os.lstat(root + candidate)
+        if stat.S_ISLNK(status.st_mode):
+            links += 1
+            if links > MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), root + path)
+            target = os.readlink(root + candidate)
+            current = "" if target.startswith("/") else current
+            pending += [item for item in reversed(target.split("/")) if item]
+            continue
+        loose = loose or _loose(root + candidate, candidate, status)
+        current = candidate
+    return current or "/", loose
+
+
+def _loose(place: str, name: str, status: Optional[os.stat_result] = None) -> Optional[str]:
+    status = status or os.stat(place)
+    return name if status.st_uid != 0 or status.st_mode & 0o022 else None
+
+
+def _interpreters(real: str, root: str) -> list[str]:
+    """The interpreters of a #! chain, without symbolic links; empty for a program that is no script."""
+    chain: list[str] = []
+    while len(chain) < MAX_INTERPRETERS:
+        try:
+            with open(root + (chain[-1] if chain else real), "rb", buffering=0) as file:
+                head = file.read(HEAD_SIZE)
+        except OSError:
+            break  # A directory, or not readable: then it cannot be told from a binary.
+        words = head[2:].partition(b"\n")[0].split(None, 1) if head[:2] == b"#!" else []
+        if not words:
+            break
+        chain.append(resolve(os.fsdecode(words[0]), root)[0])
+    return chain
+
+
+def _judge_path(found: Executable, chain: list[str], root: str) -> None:
+    for interpreter in chain:
+        found.writable_by = found.writable_by or resolve(interpreter, root)[1]
+
+
+def _read_capability(path: str, unseen: list[Unseen]) -> tuple[Optional[FileCapability], Optional[str], bool]:
+    """(capability, raw bytes as hex, belongs to another user namespace). An empty or broken value has no capability."""
+    try:
+        raw = os.getxattr(path, FILE_CAPABILITY_XATTR)
+    except OSError as exc:
+        if exc.errno == errno.EOVERFLOW:
+            return None, None, True
+        if exc.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
+            unseen.append(Unseen(f"{path} {FILE_CAPABILITY_XATTR}", f"{exc.strerror} ({errno_name(exc.errno or 0)})"))
+        return None, None, False
+    try:
+        return parse_file_capability(raw), raw.hex(), False
+    except ValueError:
+        return None, raw.hex(), False
+
+
+def _mount_of(path: str, root: str) -> tuple[Optional[str], Optional[str]]:
+    """(mount point, file system type) of a file, from the mountinfo of the process whose root it is."""
+    process = re.match(r"/proc/[^/]+(?=/root$)", root)
+    source = f"{process[0]}/mountinfo" if process else "/proc/self/mountinfo"
+    full = path if process else root + path
+    best: tuple[str, Optional[str]] = ("", None)
+    try:
+        with open(source, encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                mount, _dash, rest = line.partition(" - ")
+                point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), mount.split(" ")[4])
+                if len(point) >= len(best[0]) and (full + "/").startswith(point.rstrip("/") + "/"):
+                    best = (point, rest.split(" ", 1)[0])
+    except OSError:
+        return None, None
+    return best[0] or None, best[1]
+
+
+def _own_doing(path: str, unseen: list[Unseen]) -> tuple[bool, bool]:
+    """(drops its capabilities at start as iproute2's ip does, can raise permitted capabilities by itself).
+
+    Told by the functions that it imports; of a statically linked program by the names in it.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            head = file.read(64)
+            if head[:4] != b"\x7fELF":
+                return False, False
+            size = min(os.fstat(file.fileno()).st_size, MAX_PROGRAM)
+            with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as data:
+                imports = _imported_names(data, head)
+                if imports is None:
+                    return False, RAISES_STATIC.search(data) is not None
+                drops = all(name in imports for name in DROPS) and data.find(IP_USAGE) >= 0
+                return drops, any(name in imports for name in RAISES)
+    except (OSError, ValueError, struct.error) as exc:
+        unseen.append(Unseen(path, f"its imports could not be read: {exc}"))
+        return False, False
+
+
+def _imported_names(data: mmap.mmap, head: bytes) -> Optional[bytes]:
+    """The dynamic string table of an ELF file (elf(5)), None when it has none (statically linked)."""
+    order = "<" if head[5] == 1 else ">"
+    wide = head[4] == 2
+    if wide:
+        (offset,), (size, count) = struct.unpack_from(order + "Q", head, 40), struct.unpack_from(order + "HH", head, 58)
+    else:
+        (offset,), (size, count) = struct.unpack_from(order + "I", head, 32), struct.unpack_from(order + "HH", head, 46)
+    for index in range(count):
+        place = offset + index * size
+        if wide:
+            _name, kind, flags, _address, start, length = struct.unpack_from(order + "IIQQQQ", data, place)
+        else:
+            _name, kind, flags, _address, start, length = struct.unpack_from(order + "IIIIII", data, place)
+        if kind == 3 and flags & 2:  # SHT_STRTAB and SHF_ALLOC: .dynstr
+            return data[start : start + length]
+    return None
