@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
 
@@ -24,6 +25,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 PR_SET_PDEATHSIG = 1
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 # A namespace: the path of a namespace file (/proc/PID/ns/net, /run/netns/x) or a descriptor open on one.
 Namespace = Union[str, int]
@@ -48,11 +50,13 @@ def run_joined(
     *,
     net_ns: Optional[Namespace] = None,
     user_ns: Optional[Namespace] = None,
+    keep: Optional[Collection[int]] = None,
     timeout: float = 5.0,
 ) -> Outcome:
     """Call a function in a child that joined the given namespaces (none: those of the caller).
 
     The result must be JSON-able; it and every failure, exceptions of the function included, come back in the Outcome.
+    keep: descriptors that stay open in the child while it closes all others but the standard ones; None closes none.
     After `timeout` seconds the child is killed. It is reaped in any case. Never raises.
     """
     try:
@@ -67,7 +71,7 @@ def run_joined(
         return _failure("fork", "no child process", exc)
     if child == 0:
         os.close(reader)
-        _live_in_child(function, net_ns, user_ns, writer)
+        _live_in_child(function, net_ns, user_ns, keep, writer)
     os.close(writer)
     try:
         return _collect(reader, timeout)
@@ -116,12 +120,27 @@ def _read_own_limits() -> dict[str, int]:
     return limits
 
 
+def _close_others(keep: Collection[int]) -> None:
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in keep:
+            try:
+                os.close(int(name))
+            except OSError:
+                pass  # The descriptor with which the directory was read.
+
+
 def _live_in_child(
-    function: Callable[[], Any], net_ns: Optional[Namespace], user_ns: Optional[Namespace], writer: int
+    function: Callable[[], Any],
+    net_ns: Optional[Namespace],
+    user_ns: Optional[Namespace],
+    keep: Optional[Collection[int]],
+    writer: int,
 ) -> None:
     """The child's whole life: join, call, report, and leave without running the caller's exit handlers."""
     try:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if keep is not None:
+            _close_others({0, 1, 2, writer, *keep})
         report = _report(function, net_ns, user_ns)
         data = json.dumps(report).encode()
         while data:
