@@ -17,6 +17,7 @@ is one line, "ok" or the name of an errno.
   thread          start a thread that drops its capabilities; prints its tid, which then stays
   lower           drop the effective set, keep the permitted one
   keepup          raise the effective set to the permitted one
+  run WORDS       run a command; the answer is "ok" or the first line that it printed
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import ipaddress
 import os
 import socket
 import struct
+import subprocess
 import sys
 import threading
 
@@ -163,7 +165,18 @@ def thread():
     print(tids[0], flush=True)
 
 
+def run(*words):
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise Failed(done.stdout.decode().partition("\n")[0] or str(done.returncode))
+
+
+class Failed(Exception):
+    """A command that did not succeed, with what it printed."""
+
+
 COMMANDS = {
+    "run": run,
     "link": link,
     "address": address,
     "route": route,
@@ -191,6 +204,8 @@ def main():
             print("ok", flush=True)
         except OSError as exc:
             print(errno.errorcode.get(exc.errno, exc.errno), flush=True)
+        except Failed as exc:
+            print(exc, flush=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 AGENT = "/srv/agent.py"
+ENVIRONMENT = {**os.environ, "LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 SETUP = """
@@ -127,15 +128,15 @@ class MiniHost:
 
     def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         """Run a command as root of the host."""
-        environment = {**os.environ, "LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         return subprocess.run(
-            [*self.enter, *command], capture_output=True, text=True, check=False, env=environment, timeout=30
+            [*self.enter, *command], capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=30
         )
 
-    def agent(self, *wrapper: str, python: str = SYSTEM_PYTHON, script: str = AGENT, arguments: bool = True) -> Process:
+    def agent(self, *wrapper: str, python: str = SYSTEM_PYTHON, script: str = AGENT) -> Process:
         """Start the netlink client of agent.py below a wrapper such as ("setpriv", "--reuid", "4242")."""
         command = [*self.enter, *wrapper, *([python] if python else []), script]
-        process = Process(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        pipe = subprocess.PIPE
+        process = Process(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=ENVIRONMENT))
         self.processes.append(process)
         return process
 

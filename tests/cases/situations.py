@@ -16,20 +16,23 @@ from typing import Any, Callable, Optional
 
 from minihost import AGENT, MiniHost, Process
 
-USER = ("setpriv", "--reuid=4242", "--regid=4242", "--clear-groups")
+AS_USER = ("setpriv", "--reuid=4242", "--regid=4242", "--clear-groups")
+# setpriv itself keeps its permitted set until it executes something, so what it runs is not yet in a user's place.
+USER = (*AS_USER, "env")
 ROOTLESS = (*USER, "unshare", "-Ur")
 ROOTLESS_NET = (*USER, "unshare", "-Urn")
-AMBIENT = (*USER, "--inh-caps=+net_admin", "--ambient-caps=+net_admin")
+AMBIENT = (*AS_USER, "--inh-caps=+net_admin", "--ambient-caps=+net_admin")
 NO_CAP = "Operation not permitted|EPERM"
 
 
 @dataclass
 class Situation:
-    """What a setup returns. undo: shell script that takes back what a successful client did."""
+    """What a setup returns. undo: shell script that takes back what a successful client did; restart: starts it anew."""
 
     workload: dict[str, Any]
     client: Callable[[], str]
     undo: str = ""
+    restart: Optional[Callable[[], Situation]] = None
 
 
 @dataclass
@@ -43,7 +46,6 @@ class Case:
     verdict: str = "refused"
     symptom: Optional[str] = NO_CAP
     fix: bool = False
-    consent: tuple[str, ...] = ()
     bounding: Optional[str] = None
 
 
@@ -103,6 +105,13 @@ def running(agent: Process, *words: str, **workload: Any) -> Situation:
     return Situation({"pid": agent.pid, **workload}, lambda: agent.do(*(words or ("link",))))
 
 
+def restartable(host: MiniHost, *wrapper: str, **options: Any) -> Situation:
+    """A running client whose fix takes effect when it is started anew."""
+    situation = running(host.agent(*wrapper, **options))
+    situation.restart = lambda: restartable(host, *wrapper, **options)
+    return situation
+
+
 def veth(host: MiniHost, script: str = "") -> None:
     """A pair of links v0 and v1 that are up."""
     host.sh("ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up; " + script)
@@ -129,10 +138,10 @@ def program_run_by_root(host):
     return situation
 
 
-@broken("missing_capability", "not_root")
+@broken("missing_capability", "not_root", fix=True)
 def running_process_of_a_user(host):
     install(host, "python3", "netd")
-    return running(host.agent(*USER, python="/srv/netd"))
+    return restartable(host, *USER, python="/srv/netd")
 
 
 @healthy("missing_capability", "not_root")
@@ -229,13 +238,13 @@ def file_on_a_mount_of_its_own(host):
 @broken("file_capability_void", "no_new_privs")
 def process_with_no_new_privs(host):
     install(host, "python3", "netd", "cap_net_admin+ep")
-    return running(host.agent(*USER, "--no-new-privs", "env", python="/srv/netd"))
+    return running(host.agent(*AS_USER, "--no-new-privs", "env", python="/srv/netd"))
 
 
 @healthy("file_capability_void", "no_new_privs")
 def process_without_no_new_privs(host):
     install(host, "python3", "netd", "cap_net_admin+ep")
-    return running(host.agent(*USER, "env", python="/srv/netd"))
+    return running(host.agent(*USER, python="/srv/netd"))
 
 
 @broken("file_capability_void", "script")
@@ -260,7 +269,7 @@ def running_script_with_a_capability(host):
 def capability_on_the_interpreter_of_a_script(host):
     install(host, "python3", "netd", "cap_net_admin+ep")
     host.sh("{ echo '#!/srv/netd'; cat /srv/agent.py; } > /srv/tool; chmod 0755 /srv/tool")
-    return running(host.agent(*USER, "env", python="", script="/srv/tool"))
+    return running(host.agent(*USER, python="", script="/srv/tool"))
 
 
 @broken("file_capability_void", "outside_bounding_set", bounding="-net_admin")
@@ -274,7 +283,7 @@ def file_capability_that_no_login_may_have(host):
 @broken("file_capability_void", "outside_bounding_set")
 def process_whose_bounding_set_lacks_it(host):
     install(host, "python3", "netd", "cap_net_admin+p")
-    return running(host.agent("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", *USER, "env",
+    return running(host.agent("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", *USER,
                               python="/srv/netd"))
 
 
@@ -309,11 +318,11 @@ def capability_without_the_effective_flag(host):
     )
 
 
-@broken("file_capability_void", "ambient_cleared")
+@broken("file_capability_void", "ambient_cleared", fix=True)
 def empty_capabilities_clear_the_ambient_set(host):
     install(host, "python3", "netd")
     host.sh("setcap = /srv/netd")
-    return running(host.agent(*AMBIENT, "sh", "-c", f"/srv/netd {AGENT}; true", python="", script=AGENT))
+    return restartable(host, *AMBIENT, "sh", "-c", f"/srv/netd {AGENT}; true", python="", script=AGENT)
 
 
 @healthy("file_capability_void", "ambient_cleared")
@@ -335,7 +344,7 @@ def capability_lost_by_an_upgrade(host):
 def child_of_a_program_with_a_capability(host):
     install(host, "python3", "netd", "cap_net_admin+ep")
     launch = f"import subprocess; subprocess.run(['/usr/bin/python3', '{AGENT}'])"
-    return running(host.agent(*USER, "env", "/srv/netd", "-c", launch, python="", script=AGENT))
+    return running(host.agent(*USER, "/srv/netd", "-c", launch, python="", script=AGENT))
 
 
 # --- 5 foreign_netns --------------------------------------------------------------------------------------------------
@@ -351,14 +360,22 @@ def rootless_with_a_network_of_its_own(host):
     return running(host.agent(*ROOTLESS_NET))
 
 
+def remapped_root(host, *flags):
+    """Root of a user namespace that root made, with the ids 100000 to 165535 of the host, as dockerd's userns-remap."""
+    holder = host.agent("unshare", "-U", *flags)
+    host.sh(f"for map in uid_map gid_map; do echo 0 100000 65536 > /proc/{holder.pid}/$map; done")
+    join = [{"-U": "--user", "-n": "--net"}[flag] for flag in ("-U", *flags)]
+    return running(host.agent("nsenter", "-t", str(holder.pid), *join, "-S", "0", "-G", "0"))
+
+
 @broken("foreign_netns", "userns_remap")
 def remapped_root_on_the_network_of_the_host(host):
-    return running(host.agent("unshare", "-U", "--map-users=100000,0,65536", "--map-groups=100000,0,65536", "--setuid=0"))
+    return remapped_root(host)
 
 
 @healthy("foreign_netns", "userns_remap")
 def remapped_root_with_a_network_of_its_own(host):
-    return running(host.agent("unshare", "-U", "-n", "--map-users=100000,0,65536", "--map-groups=100000,0,65536", "--setuid=0"))
+    return remapped_root(host, "-n")
 
 
 @broken("foreign_netns", "other_owner")
@@ -389,10 +406,9 @@ def root_enters_a_namespace_of_root(host):
 def rootless_moves_a_link_to_a_namespace_of_root(host):
     host.sh("ip netns add blue")
     agent = host.agent(*ROOTLESS_NET)
-    inside = ("nsenter", "-t", str(agent.pid), "-U", "-n", "--preserve-credentials", "ip", "link")
-    host.run([*inside, "add", "v0", "type", "veth", "peer", "name", "v1"])
-    workload = {"pid": agent.pid, "interface": "v0", "netns": "/run/netns/blue"}
-    return Situation(workload, command(host, *inside, "set", "v0", "netns", "blue"))
+    assert agent.do("run", "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1") == "ok"
+    move = ("run", "ip", "link", "set", "v0", "netns", "blue")
+    return running(agent, *move, interface="v0", netns="/run/netns/blue")
 
 
 @healthy("foreign_netns", "target_netns")
@@ -421,10 +437,14 @@ def socket_opened_in_the_new_namespace(host):
 
 @broken("foreign_netns", "init_only_operation")
 def rootless_adds_a_tc_action(host):
-    agent = host.agent(*ROOTLESS_NET)
-    client = command(host, "nsenter", "-t", str(agent.pid), "-U", "-n", "--preserve-credentials",
-                     "tc", "actions", "add", "action", "gact", "drop")
-    return Situation({"pid": agent.pid, "operations": ["action"]}, client)
+    action = ("run", "tc", "actions", "add", "action", "gact", "drop")
+    return running(host.agent(*ROOTLESS_NET), *action, operations=["action"])
+
+
+@healthy("foreign_netns", "init_only_operation")
+def rootless_adds_a_queueing_discipline(host):
+    add = ("run", "tc", "qdisc", "add", "dev", "lo", "root", "pfifo")
+    return running(host.agent(*ROOTLESS_NET), *add, operations=["qdisc"])
 
 
 # --- 3c userns_restricted ---------------------------------------------------------------------------------------------
@@ -489,7 +509,7 @@ def process_in_a_chroot(host):
 
 @healthy("userns_restricted", "chrooted")
 def process_with_another_directory(host):
-    return running(host.agent(*USER, "env", "-C", "/srv"), "mkuser", operations=["userns"])
+    return running(host.agent(*USER, "-C", "/srv"), "mkuser", operations=["userns"])
 
 
 @broken("userns_restricted", "unmapped_uid")

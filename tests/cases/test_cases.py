@@ -84,6 +84,10 @@ def fix_and_take_back(host: MiniHost, case: Case, situation: Any, remedy: dict[s
     real = apply(host, remedy)
     assert [result["changes"] for result in real] == [result["changes"] for result in preview]
     assert [result["diff"] for result in real] == [result["diff"] for result in preview]
+    if situation.restart:
+        pending = host.diagnose(situation.workload)
+        assert pending["workloads"][0]["verdict"] == "refused" and pending["findings"][0]["remedy"] is None
+        situation = situation.restart()
     fixed = host.diagnose(situation.workload)
     assert fixed["workloads"][0]["verdict"] == "allowed", fixed
     assert [finding for finding in fixed["findings"] if finding["effect"] != "none"] == []
@@ -98,6 +102,7 @@ def fix_and_take_back(host: MiniHost, case: Case, situation: Any, remedy: dict[s
     assert back["changed"], back
     assert host.snapshot() == untouched, "the rollback did not restore the host"
     if case.symptom:
+        situation = situation.restart() if situation.restart else situation
         assert re.search(case.symptom, situation.client())
     assert not host.module("receipt", run="latest")["changed"]
 

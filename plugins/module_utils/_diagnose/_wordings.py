@@ -38,6 +38,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "ack_or_ioctl": ("ack", "ioctl"),
     "request": ("ack", "send", "socket"),
     "audit_ack": ("ack",),
+    "printed_text": ("ack", "client"),
     "genl_family": ("client", "ack", "socket"),
     "socket": ("socket",),
     "raw_socket": ("socket",),
@@ -188,7 +189,7 @@ def _is(
     errno: Optional[str] = None,
     general: bool = False,
 ) -> Wording:
-    return Wording(re.compile(pattern, re.IGNORECASE), subject, program, operation, errno, general)
+    return Wording(re.compile(pattern, re.IGNORECASE | re.MULTILINE), subject, program, operation, errno, general)
 
 
 def _says(
@@ -247,6 +248,7 @@ _IPROUTE2 = (
     _is(r"\bip: (?:ioctl 0x|SIOC)", "link_ioctl", "busybox", "link"),
     _is(r"\bSIOC[A-Z]{3,20}\b", "link_ioctl", "net-tools", "link"),
     _is(r"Error: Exclusivity flag on, cannot modify", "ack", "iproute2", "qdisc"),
+    _is(r"^Error: [A-Z][^\n:]{4,300}\.$", "printed_text", "iproute2", general=True),
     _is(r"\bif_nametoindex\b", "lookup", None, "link"),
 )
 
@@ -413,33 +415,37 @@ _BARE = (
     _is(r"\bsocket: -E", "socket"),
     _is(r"\bbind: -E", "bind"),
     _is(r"\bsend(?:to|msg)?: -E", "send"),
-    _is(r"dmesg: read kernel buffer|/attr/current|seccomp: |^load: |select\. use 'perf list'|event selector", "elsewhere"),
+    _is(
+        r"dmesg: read kernel buffer|/attr/current|seccomp: |^load: |select\. use 'perf list'|event selector",
+        "elsewhere",
+    ),
     _is(r"cannot open directory '/proc/|cannot access '/", "elsewhere"),
-    _is(r"\b(?:add|del|set|delete|configure)\w{0,3} [^\n]{0,80}(?:route|address|addr|link|rule)\b", "request", general=True),
+    _is(
+        r"\b(?:add|del|set|delete|configure)\w{0,3} [^\n]{0,80}(?:route|address|addr|link|rule)\b",
+        "request",
+        general=True,
+    ),
     _is(r"\bnetlink\b", "request", general=True),
 )
 
 WORDINGS: tuple[Wording, ...] = (
-    _LOGS
-    + _IPROUTE2
-    + _NETFILTER
-    + _PYTHON
-    + _LIBRARIES
-    + _VPN
-    + _SYSCTL
-    + _NAMESPACES
-    + _UNITS
-    + _CONTAINERS
-    + _BARE
+    _LOGS + _IPROUTE2 + _NETFILTER + _PYTHON + _LIBRARIES + _VPN + _SYSCTL + _NAMESPACES + _UNITS + _CONTAINERS + _BARE
 )
 
 _REQUEST = "the kernel refuses what the request says, whoever sends it"
 
 EXTACKS: tuple[Extack, ...] = (
     _says(
-        r"address already assigned", "EEXIST", "already_exists", ("same", "different"), "the link has this address", "address"
+        r"address already assigned",
+        "EEXIST",
+        "already_exists",
+        ("same", "different"),
+        "the link has this address",
+        "address",
     ),
-    _says(r"VLAN device already exists", "EEXIST", "already_exists", ("same", "different"), "the VLAN is there", "link"),
+    _says(
+        r"VLAN device already exists", "EEXIST", "already_exists", ("same", "different"), "the VLAN is there", "link"
+    ),
     _says(
         r"Exclusivity flag on",
         "EEXIST",
@@ -449,7 +455,14 @@ EXTACKS: tuple[Extack, ...] = (
         "qdisc",
     ),
     _says(r"ipv[46]: address not found", "EADDRNOTAVAIL", "link_state", ("no_address",), "no such address", "address"),
-    _says(r"Device for nexthop is not up|Nexthop device is not up", "ENETDOWN", "link_state", ("down",), "the link is down", "route"),
+    _says(
+        r"Device for nexthop is not up|Nexthop device is not up",
+        "ENETDOWN",
+        "link_state",
+        ("down",),
+        "the link is down",
+        "route",
+    ),
     _says(
         r"Nexthop has invalid gateway",
         "ENETUNREACH",
@@ -458,8 +471,17 @@ EXTACKS: tuple[Extack, ...] = (
         "no address of a link that is up reaches the gateway",
         "route",
     ),
-    _says(r"Invalid prefsrc address", "EINVAL", "link_state", ("no_address",), "no link has this source address", "route"),
-    _says(r"Egress device not specified|Invalid prefix for given prefix length", "EINVAL", "unknown", (), _REQUEST, "route"),
+    _says(
+        r"Invalid prefsrc address", "EINVAL", "link_state", ("no_address",), "no link has this source address", "route"
+    ),
+    _says(
+        r"Egress device not specified|Invalid prefix for given prefix length",
+        "EINVAL",
+        "unknown",
+        (),
+        _REQUEST,
+        "route",
+    ),
     _says(
         r"Unknown device type",
         "EOPNOTSUPP",
@@ -501,7 +523,14 @@ EXTACKS: tuple[Extack, ...] = (
     ),
     _says(r"interface netns is immutable", "EINVAL", "link_state", (), "this link stays in its namespace", "link"),
     _says(r"not supported by device", "EOPNOTSUPP", "driver_refused", (), "the driver cannot do it", "link"),
-    _says(r"enslaved while up|Device is up\. Set it down", None, "link_state", ("busy",), "the link must be down first", "link"),
+    _says(
+        r"enslaved while up|Device is up\. Set it down",
+        None,
+        "link_state",
+        ("busy",),
+        "the link must be down first",
+        "link",
+    ),
     _says(r"because the bond", None, "link_state", ("busy",), "the bond is up or has ports", "link"),
     _says(
         r"No permission to set uid",
@@ -513,5 +542,12 @@ EXTACKS: tuple[Extack, ...] = (
     ),
     _says(r"SA is in use by tunnels", "EPERM", "link_state", ("busy",), "the security association is used", "xfrm"),
     _says(r"Invalid header length|failed policy validation", None, "unknown", (), _REQUEST),
-    _says(r"(?:FIB table|Nexthop id|RCU|Route) does not exist", "ENOENT", "link_state", ("missing",), "it is not there", "route"),
+    _says(
+        r"(?:FIB table|Nexthop id|RCU|Route) does not exist",
+        "ENOENT",
+        "link_state",
+        ("missing",),
+        "it is not there",
+        "route",
+    ),
 )

@@ -10,19 +10,19 @@ import pwd
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import NETLINK_ROUTE
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import (
+    processes_of_container,
+    processes_of_unit,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._executables import read_executable
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._host import observe_host
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import observe_links
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import (
     netns_inode,
     observe_namespaces,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import (
-    netlink_holders,
-    processes_of_container,
-    processes_of_unit,
-    read_executable,
-    read_process,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_process
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._sockets import netlink_holders
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl import observe_sysctls
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,

@@ -78,7 +78,7 @@ def read_threads(pid: int, unseen: list[Unseen]) -> Optional[Process]:
         process.threads.append(
             Thread(
                 tid,
-                _text(text[6 : text.index(b"\n")]),
+                process.name if tid == pid else _text(text[6 : text.index(b"\n")]),
                 parse_credentials(text),
                 namespace_inode(place + "/ns/user", unseen),
                 namespace_inode(place + "/ns/net", unseen),
@@ -99,9 +99,18 @@ def read_credentials(pid: int, tid: int) -> Optional[Credentials]:
 
 def parse_credentials(status: bytes) -> Credentials:
     """Credentials from the content of a status file (proc_pid_status(5)); securebits stay unknown."""
-    start = status.index(b"\nUid:")
-    words = status[start : status.index(b"\n", status.index(b"\nGroups:", start) + 1)].split()
-    caps = status[status.index(b"\nCapInh:") :].split(None, 14)
+    start, sets = status.index(b"\nUid:"), status.index(b"\nCapInh:")
+    return _credentials(
+        status[start : status.index(b"\n", status.index(b"\nGroups:", start) + 1)],
+        status[sets : status.find(b"\n", status.find(b"\nSeccomp:", sets) + 1)],
+    )
+
+
+# Most processes of a host share their credentials with others.
+@functools.lru_cache(maxsize=256)
+def _credentials(ids: bytes, sets: bytes) -> Credentials:
+    """Parse the lines Uid to Groups and CapInh to Seccomp."""
+    words, caps = ids.split(), sets.split(None, 14)
     value = dict(zip(caps[0:14:2], caps[1:14:2]))
     return Credentials(
         ruid=int(words[1]),
@@ -232,17 +241,16 @@ def _label(directory: str, unseen: list[Unseen]) -> Optional[str]:
 def _chrooted(process: Process, directory: str) -> Optional[bool]:
     """Whether the root is not that of the mount namespace (current_chrooted() in fs/namespace.c); None when unknown."""
     try:
-        root = os.stat(directory + "/root")
+        root = _place(directory + "/root")
         if process.mnt_ns == os.stat("/proc/1/ns/mnt").st_ino:
-            top = os.stat("/proc/1/root")
-            return (root.st_dev, root.st_ino) != (top.st_dev, top.st_ino)
+            return root != _place("/proc/1/root")
         if _has_root_mount(read_bytes(directory + "/mountinfo", 1 << 24)) is False:
             return True
     except OSError:
         return None
     # The root is a mount. Who joins a mount namespace gets its true root, so a child joins it and looks.
     outcome = run_joined(lambda: _root_of(directory + "/ns/mnt"))
-    return None if outcome.error else outcome.value != [root.st_dev, root.st_ino]
+    return None if outcome.error else outcome.value != root
 
 
 def _has_root_mount(mountinfo: bytes) -> bool:
@@ -253,5 +261,15 @@ def _root_of(mount_namespace: str) -> list[int]:
     handle = os.open(mount_namespace, os.O_RDONLY | os.O_CLOEXEC)
     if LIBC.setns(handle, CLONE_NEWNS) != 0:
         raise OSError("cannot join the mount namespace")
-    root = os.stat("/")
-    return [root.st_dev, root.st_ino]
+    return _place("/")
+
+
+def _place(path: str) -> list[int]:
+    """Device, inode and mount of a directory: a bind mount of "/" is another root with the same device and inode."""
+    handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        status = os.fstat(handle)
+        fdinfo = read_bytes(f"/proc/self/fdinfo/{handle}")
+        return [status.st_dev, status.st_ino, int(_value(fdinfo, b"mnt_id:"))]
+    finally:
+        os.close(handle)

@@ -1,0 +1,235 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An error message out of a log or ticket: which layer spoke, what it can and cannot mean, what to look at next.
+
+Pure: text in, plain dict out. The text is hostile (anybody can write a log line): it is cut, stripped of what cannot be
+printed, matched by linear patterns only, and never repeated beyond a short prefix.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+import re
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._meanings import (
+    EXTACK_ALSO,
+    EXTACK_EXCLUDES,
+    EXTACK_NEXT,
+    EXTACK_SUMMARY,
+    EXTACK_UNKNOWN,
+    Exclusion,
+    Meaning,
+    rule_for,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._wordings import (
+    ERROR_TEXTS,
+    EXTACKS,
+    SUBJECTS,
+    WORDINGS,
+    Extack,
+    Wording,
+)
+
+READ_LIMIT = 32768  # characters of a message that are looked at: the first and the last half of this
+ECHO_LIMIT = 80  # characters of foreign text that an answer may repeat
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
+_NUMBER = r"(?:\[errno |os error |errno ?[=:]? ?|system error |error:? ?\(|failure |error:? |\((?=-))(-?\d{1,4})\b"
+_NAME = r"\b(E[A-Z0-9]{2,15})\b"
+_TEXT = "|".join(re.escape(text) for text in sorted(ERROR_TEXTS, key=len, reverse=True))
+_ERRNO = re.compile(rf"(?i:{_NUMBER})|{_NAME}|(?i:({_TEXT}))")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    layers: tuple[str, ...]
+    summary: str
+    can_mean: tuple[Meaning, ...]
+    rules_out: tuple[Exclusion, ...]
+    next: tuple[str, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """As plain lists; what can be meant is never ruled out, whatever the tables say."""
+        possible = {row.cause for row in self.can_mean}
+        return {
+            "can_mean": [{"cause": row.cause, "reasons": list(row.reasons), "why": row.why} for row in self.can_mean],
+            "rules_out": [{"cause": row.cause, "why": row.why} for row in self.rules_out if row.cause not in possible],
+            "next": list(self.next),
+            "summary": self.summary,
+        }
+
+
+_QUOTED_EXTACK = re.compile(
+    r"extack='([^'\n]{1,300})'|NetlinkError:? ?\(-?\d{1,4}, '([^'\n]{1,300})'\)|failure \d{1,4} \([^()\n-]{1,60} - ([^()\n]{1,300})\)"
+)
+_OPERATIONS = tuple(
+    (operation, re.compile(pattern))
+    for operation, pattern in (
+        ("link", r"\bRTM_(?:NEW|DEL|SET|GET)LINK\b|\bip link\b"),
+        ("address", r"\bRTM_(?:NEW|DEL|GET)ADDR\b|\bip (?:-6 )?addr"),
+        ("route", r"\bRTM_(?:NEW|DEL|GET)ROUTE\b|\bip (?:-6 )?route\b|\broute (?:add|delete|del)\b"),
+        ("rule", r"\bRTM_(?:NEW|DEL|GET)RULE\b|\bip (?:-6 )?rule\b"),
+        ("neighbour", r"\bRTM_(?:NEW|DEL|GET)NEIGH\b|\bip neigh"),
+        ("qdisc", r"\bRTM_(?:NEW|DEL|GET)(?:QDISC|TCLASS|TFILTER)\b|\btc (?:qdisc|class|filter)\b"),
+        ("action", r"\bRTM_(?:NEW|DEL|GET)ACTION\b|\btc actions?\b"),
+        ("xfrm", r"\bip xfrm\b"),
+        ("tun", r"\bTUNSETIFF\b|\bip tuntap\b"),
+        ("forward", r"\bip_forward\b|\.forwarding\b"),
+    )
+)
+
+
+def explain(message: str, errno: Union[str, int, None] = None, extack: Optional[str] = None) -> dict[str, Any]:
+    """Explain an error message.
+
+    message: text as printed or logged, of any length. errno: name ("EPERM") or number, when it is known better than the
+    message says it (from strace). extack: the kernel's own text, when it is known.
+    Returns a dict with layer, layers, errno, operation, program, can_mean, rules_out, next and summary, as explain_info
+    documents them. Raises ValueError with one sentence for an empty message or an unknown errno.
+    """
+    given = _given_errno(errno)
+    text = _clean(message, "message")
+    if not text.strip():
+        raise ValueError("message is empty: give the error text as the program printed it")
+    kernel_text = _clean(extack, "extack").strip() if extack is not None else ""
+    kernel_text = "" if _is_error_text(kernel_text) else kernel_text
+    kernel_text = kernel_text or _find_extack(text)
+    wording, start = _find_wording(text)
+    subject = wording.subject if wording else "unknown"
+    known = _known_extack(kernel_text or text)
+    if not kernel_text and not (subject == "unknown" or "ack" in SUBJECTS[subject]):
+        known = None
+    found = given or _errno_of(wording, text, start) or (known.errno if known else None)
+    answer = _state_answer(known, kernel_text) if known or kernel_text else _rule_answer(subject, found)
+    return {
+        "layer": answer.layers[0],
+        "layers": [layer for layer in answer.layers if layer != "unknown"],
+        "errno": found,
+        "operation": _operation(text, wording, known),
+        "program": wording.program if wording else None,
+        **answer.to_plain(),
+    }
+
+
+def _clean(text: object, name: str) -> str:
+    """The part of a text that is looked at, without escapes and control characters; lines stay lines."""
+    if not isinstance(text, str):
+        raise ValueError(f"{name}: expected a text, got {type(text).__name__}")
+    if len(text) > READ_LIMIT:
+        text = text[: READ_LIMIT // 2] + "\n" + text[-READ_LIMIT // 2 :]
+    lines = _ESCAPES.sub("", text).splitlines()
+    return "\n".join("".join(char if char.isprintable() else " " for char in line).strip() for line in lines)
+
+
+def _given_errno(value: Union[str, int, None]) -> Optional[str]:
+    """Name of an errno given as name or number; ValueError with one sentence for one that Linux does not have."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"errno: expected a name or a number, got {type(value).__name__}")
+    text = str(value)[:ECHO_LIMIT].strip()
+    name = text.upper().lstrip("-")
+    if re.fullmatch(r"[0-9]{1,4}", name):
+        name = _errno.errorcode.get(int(name), "")
+    name = "EOPNOTSUPP" if name == "ENOTSUP" else name
+    if name not in _errno.errorcode.values():
+        raise ValueError(
+            f"errno {_printable(text)!r} is unknown: expected a name such as EPERM or its number such as 1"
+        )
+    return name
+
+
+def _printable(text: str) -> str:
+    """A short prefix of foreign text that is safe to repeat."""
+    safe = "".join(char if char.isprintable() else " " for char in text[: ECHO_LIMIT + 1])
+    return safe if len(safe) <= ECHO_LIMIT else safe[: ECHO_LIMIT - 3] + "..."
+
+
+def _find_wording(text: str) -> tuple[Optional[Wording], int]:
+    """The wording that stands first in the text, and where; a general one only when there is no other."""
+    found = []
+    for index, wording in enumerate(WORDINGS):
+        match = wording.pattern.search(text)
+        if match:
+            found.append((wording.general, match.start(), index))
+    if not found:
+        return None, 0
+    _general, start, index = min(found)
+    return WORDINGS[index], start
+
+
+def _errno_of(wording: Optional[Wording], text: str, start: int) -> Optional[str]:
+    """Name of the errno that the words mean: the wording's own, else the one printed nearest after it."""
+    if wording and wording.errno:
+        return None if wording.errno == "unreliable" else wording.errno
+    line_start = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", start)
+    line_end = len(text) if line_end < 0 else line_end
+    for part in (text[start:line_end], text[line_start:start], text[line_end:], text[:line_start]):
+        name = _first_errno(part)
+        if name:
+            return name
+    return None
+
+
+def _first_errno(text: str) -> Optional[str]:
+    for match in _ERRNO.finditer(text):
+        number, name, words = match.groups()
+        if words:
+            return ERROR_TEXTS[words.lower()]
+        found = _errno.errorcode.get(abs(int(number))) if number else name
+        if found in _errno.errorcode.values():
+            return found
+    return None
+
+
+def _find_extack(text: str) -> str:
+    """The kernel's own text where the message quotes it as such; empty when there is none."""
+    for match in _QUOTED_EXTACK.finditer(text):
+        quoted = next(group for group in match.groups() if group)
+        if not _is_error_text(quoted):
+            return quoted.strip()
+    return ""
+
+
+def _is_error_text(text: str) -> bool:
+    # strerror() texts are no extack. The kernel's texts are ASCII: anything else is a translated strerror().
+    return text.strip(" .").lower() in ERROR_TEXTS or not text.isascii()
+
+
+def _known_extack(text: str) -> Optional[Extack]:
+    return next((row for row in EXTACKS if row.pattern.search(text)), None)
+
+
+def _operation(text: str, wording: Optional[Wording], known: Optional[Extack]) -> Optional[str]:
+    for operation, pattern in _OPERATIONS:
+        if pattern.search(text):
+            return operation
+    return (wording.operation if wording else None) or (known.operation if known else None)
+
+
+def _state_answer(known: Optional[Extack], kernel_text: str) -> _Answer:
+    """What an ack with a text of the kernel's own means: the state of the object."""
+    if known is None:
+        can_mean = EXTACK_UNKNOWN
+    else:
+        can_mean = (Meaning(known.cause, known.why, known.reasons), *EXTACK_ALSO.get(known.cause, ()))
+    summary = EXTACK_SUMMARY
+    if kernel_text:
+        summary = (
+            f'The kernel itself says what is in the way ("{_printable(kernel_text)}"); it is not a missing capability.'
+        )
+    return _Answer(("ack",), summary, can_mean, EXTACK_EXCLUDES, EXTACK_NEXT)
+
+
+def _rule_answer(subject: str, errno: Optional[str]) -> _Answer:
+    """What the table says for what was asked and how it was answered."""
+    rule = rule_for(subject, errno)
+    layers = SUBJECTS[subject]
+    excludes = rule.rules_out
+    if len(layers) > 1:  # then a system call may have failed, which a filter can do
+        excludes = tuple(row for row in excludes if row.cause != "seccomp_denied")
+    return _Answer(layers, rule.summary, rule.can_mean, excludes, rule.next)
