@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the netlink.remediation authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which unit and which container a process belongs to, as its cgroup says (cgroups(7)): no daemon is asked."""
+"""Which unit and which container a process belongs to, as its cgroup says (cgroups(7)); no daemon is asked."""
 
 from __future__ import annotations
 

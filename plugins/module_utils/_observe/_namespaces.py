@@ -65,11 +65,10 @@ def observe_namespaces(
     members: dict[int, str] = {}
     for process in processes:
         for thread in process.threads:
-            place = f"/proc/{process.pid}/task/{thread.tid}"
             if thread.user_ns is not None and thread.user_ns not in members:
-                members[thread.user_ns] = place
+                members[thread.user_ns] = f"/proc/{process.pid}/task/{thread.tid}"
             if thread.net_ns is not None and thread.net_ns not in nets:
-                _add_net(place + "/ns/net", nets, users, unseen, thread.net_ns)
+                _add_net(f"/proc/{process.pid}/task/{thread.tid}/ns/net", nets, users, unseen, thread.net_ns)
     for inode, place in members.items():
         if inode not in users:
             _add_user(place + "/ns/user", users, unseen, inode)
@@ -184,7 +183,16 @@ def _complete(users: dict[int, UserNamespace], members: dict[int, str], unseen: 
         except OSError as exc:
             if exc.errno not in GONE:
                 note(unseen, place + "/uid_map", exc)
-        namespace.limits = read_limits(place + "/ns/user", unseen)
+        namespace.limits = _own_limits(unseen) if inode == own else read_limits(place + "/ns/user", unseen)
+
+
+def _own_limits(unseen: list[Unseen]) -> dict[str, int]:
+    directory = "/proc/sys/user"
+    try:
+        return {name: int(read_bytes(f"{directory}/{name}")) for name in sorted(os.listdir(directory))}
+    except OSError as exc:
+        unseen.append(Unseen(directory, _reason(exc)))
+        return {}
 
 
 def _find_members(wanted: set[int]) -> dict[int, str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
-from typing import Optional
+from typing import Optional, Union
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import parse_cgroup
@@ -241,10 +241,10 @@ def _label(directory: str, unseen: list[Unseen]) -> Optional[str]:
 def _chrooted(process: Process, directory: str) -> Optional[bool]:
     """Whether the root is not that of the mount namespace (current_chrooted() in fs/namespace.c); None when unknown."""
     try:
-        root = _place(directory + "/root")
-        if process.mnt_ns == os.stat("/proc/1/ns/mnt").st_ino:
-            return root != _place("/proc/1/root")
-        if _has_root_mount(read_bytes(directory + "/mountinfo", 1 << 24)) is False:
+        root = _place(directory + "/root", "/proc/self/fdinfo")
+        if process.mnt_ns == namespace_inode("/proc/1/ns/mnt", []):
+            return root != _place("/proc/1/root", "/proc/self/fdinfo")
+        if not _has_root_mount(read_bytes(directory + "/mountinfo", 1 << 24)):
             return True
     except OSError:
         return None
@@ -259,17 +259,25 @@ def _has_root_mount(mountinfo: bytes) -> bool:
 
 def _root_of(mount_namespace: str) -> list[int]:
     handle = os.open(mount_namespace, os.O_RDONLY | os.O_CLOEXEC)
+    fdinfo = os.open("/proc/self/fdinfo", os.O_RDONLY | os.O_CLOEXEC)  # There, /proc may be missing or another one.
     if LIBC.setns(handle, CLONE_NEWNS) != 0:
         raise OSError("cannot join the mount namespace")
-    return _place("/")
+    return _place("/", fdinfo)
 
 
-def _place(path: str) -> list[int]:
-    """Device, inode and mount of a directory: a bind mount of "/" is another root with the same device and inode."""
+def _place(path: str, fdinfo: Union[str, int]) -> list[int]:
+    """Device, inode and mount of a directory: a bind mount of "/" is another root with the same device and inode.
+
+    fdinfo: the observer's /proc/self/fdinfo, as a path or open.
+    """
     handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         status = os.fstat(handle)
-        fdinfo = read_bytes(f"/proc/self/fdinfo/{handle}")
-        return [status.st_dev, status.st_ino, int(_value(fdinfo, b"mnt_id:"))]
+        place = f"{fdinfo}/{handle}" if isinstance(fdinfo, str) else str(handle)
+        entry = os.open(place, os.O_RDONLY | os.O_CLOEXEC, dir_fd=None if isinstance(fdinfo, str) else fdinfo)
+        try:
+            return [status.st_dev, status.st_ino, int(_value(os.read(entry, 4096), b"mnt_id:"))]
+        finally:
+            os.close(entry)
     finally:
         os.close(handle)
