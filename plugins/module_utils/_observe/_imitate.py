@@ -15,7 +15,7 @@ import os
 import select
 import signal
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
@@ -49,102 +49,99 @@ class ImitationError(Exception):
     """Why a context cannot be read or taken; the message is one sentence."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Context:
-    """Where and as whom a thread runs. Use it in a with statement, which closes its descriptors.
+    """Whom to imitate: a running thread, or credentials that no thread has yet.
+
+    pid, tid: the thread (tid None: the one with the id `pid`); its credentials are read anew. Without a pid:
+    credentials, in the observer's own user namespace. start_time: field 22 of /proc/PID/stat of the process that is
+    meant, to notice a reused pid. net_ns: path of the network namespace, None for that of the thread or the observer.
+    chrooted, foreign_socket: what is known of the process beyond its credentials; a probe cannot imitate either.
+    """
+
+    credentials: Optional[Credentials] = None
+    pid: Optional[int] = None
+    tid: Optional[int] = None
+    start_time: Optional[int] = None
+    net_ns: Optional[str] = None
+    chrooted: bool = False
+    foreign_socket: bool = False
+
+
+@dataclass
+class Place:
+    """A context with its namespaces open, to be used in a with statement, which closes them.
 
     credentials: ids as the observer sees them. user_ns, net_ns, root: descriptors; root is open with O_PATH.
-    pid, tid: None for credentials that no thread has. label: LSM label, None without a module that labels.
-    chrooted, foreign_socket: what the caller knows of the process beyond its credentials (see probe()).
+    label: LSM label, None without a module that labels. cgroup: content of /proc/PID/cgroup.
     """
 
     credentials: Credentials
     user_ns: int
     net_ns: int
     root: int
-    pid: Optional[int] = None
-    tid: Optional[int] = None
-    label: Optional[str] = None
-    cgroup: Optional[bytes] = None
-    chrooted: bool = False
-    foreign_socket: bool = False
-    descriptors: list[int] = field(default_factory=list)
+    label: Optional[str]
+    cgroup: bytes
+    descriptors: list[int]
 
-    def __enter__(self) -> Context:
+    def __enter__(self) -> Place:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        for descriptor in self.descriptors:
-            os.close(descriptor)
-        self.descriptors = []
-
-    @property
-    def net_inode(self) -> int:
-        """Inode number of the network namespace."""
-        return os.fstat(self.net_ns).st_ino
+        _close(self.descriptors)
 
 
-def context_of_thread(
-    pid: int, tid: Optional[int] = None, *, start_time: Optional[int] = None, net_ns: Optional[str] = None
-) -> Context:
-    """The context of a running thread; tid None is the thread `pid` itself.
+def open_place(context: Context, net_ns: Optional[str] = None) -> Place:
+    """Open the namespaces of a context and read its credentials.
 
-    start_time: field 22 of /proc/PID/stat of the process that is meant, to notice a reused pid. net_ns: path of a
-    network namespace that replaces the thread's own. Raises ImitationError with one sentence.
+    net_ns: path of a network namespace that replaces the context's. Raises ImitationError with one sentence.
     """
-    tid = pid if tid is None else tid
-    place = f"/proc/{tid}/task/{tid}"
     descriptors: list[int] = []
+    net_ns = net_ns or context.net_ns
     try:
-        born = _start_time(place)
-        leader = _leader(place)
-        if start_time is not None and _start_time(f"/proc/{leader}") != start_time:
-            raise ImitationError(f"pid {pid} is another process by now: its start time differs")
-        handle = _pidfd(leader, descriptors)
-        context = Context(
-            credentials=parse_credentials(read_bytes(f"{place}/status")),
-            user_ns=_open(f"{place}/ns/user", descriptors),
-            net_ns=_open(net_ns or f"{place}/ns/net", descriptors),
-            root=_open(f"{place}/root", descriptors, os.O_PATH),
-            pid=leader,
-            tid=tid,
-            label=read_label(place),
-            cgroup=read_bytes(f"{place}/cgroup"),
-            descriptors=descriptors,
-        )
-        if (handle is not None and select.select([handle], [], [], 0)[0]) or _start_time(place) != born:
-            raise ImitationError(f"process {pid} ended while it was being read")
+        if net_ns:
+            _open(net_ns, descriptors)
+    except OSError as exc:
+        raise ImitationError(f"cannot open the network namespace {net_ns}: {exc.strerror}") from None
+    try:
+        if context.pid is None:
+            return _open_at("/proc/self", context.credentials, descriptors, bool(net_ns))
+        return _open_thread(context, descriptors, bool(net_ns))
     except OSError as exc:
         _close(descriptors)
-        if exc.filename == net_ns:
-            raise ImitationError(f"cannot open the network namespace {net_ns}: {exc.strerror}") from None
-        raise ImitationError(_unreadable(pid, exc)) from None
+        raise ImitationError(_unreadable(context.tid or context.pid, exc)) from None
     except ImitationError:
         _close(descriptors)
         raise
-    return context
 
 
-def context_of_credentials(credentials: Credentials, *, net_ns: Optional[str] = None) -> Context:
-    """A context with given credentials in the observer's own namespaces (net_ns: path of another one).
+def _open_thread(context: Context, descriptors: list[int], has_net_ns: bool) -> Place:
+    tid = context.tid or context.pid
+    directory = f"/proc/{tid}/task/{tid}"
+    born = _start_time(directory)
+    leader = _leader(directory)
+    if context.tid and context.pid != leader:
+        raise ImitationError(f"thread {tid} is none of process {context.pid}")
+    if context.start_time is not None and _start_time(f"/proc/{leader}") != context.start_time:
+        raise ImitationError(f"pid {context.pid} is another process by now: its start time differs")
+    handle = _pidfd(leader, descriptors)
+    place = _open_at(directory, None, descriptors, has_net_ns)
+    ended = handle is not None and bool(select.select([handle], [], [], 0)[0])
+    if ended or _start_time(directory) != born:
+        raise ImitationError(f"process {tid} ended while it was being read")
+    return place
 
-    Raises ImitationError with one sentence.
-    """
-    descriptors: list[int] = []
-    path = net_ns or "/proc/self/ns/net"
-    try:
-        return Context(
-            credentials=credentials,
-            user_ns=_open("/proc/self/ns/user", descriptors),
-            net_ns=_open(path, descriptors),
-            root=_open("/", descriptors, os.O_PATH),
-            label=read_label("/proc/self"),
-            cgroup=read_bytes("/proc/self/cgroup"),
-            descriptors=descriptors,
-        )
-    except OSError as exc:
-        _close(descriptors)
-        raise ImitationError(f"cannot open the network namespace {path}: {exc.strerror}") from None
+
+def _open_at(directory: str, credentials: Optional[Credentials], descriptors: list[int], has_net_ns: bool) -> Place:
+    return Place(
+        credentials=credentials or parse_credentials(read_bytes(f"{directory}/status")),
+        net_ns=descriptors[0] if has_net_ns else _open(f"{directory}/ns/net", descriptors),
+        user_ns=_open(f"{directory}/ns/user", descriptors),
+        root=_open(f"{directory}/root", descriptors, os.O_PATH),
+        label=read_label(directory),
+        cgroup=read_bytes(f"{directory}/cgroup"),
+        descriptors=descriptors,
+    )
 
 
 def read_label(place: str) -> Optional[str]:
@@ -155,10 +152,10 @@ def read_label(place: str) -> Optional[str]:
         return None
 
 
-def _unreadable(pid: int, exc: OSError) -> str:
-    if isinstance(exc, (FileNotFoundError, ProcessLookupError)):
+def _unreadable(pid: Optional[int], exc: OSError) -> str:
+    if pid is not None and isinstance(exc, (FileNotFoundError, ProcessLookupError)):
         return f"process {pid} does not exist (any more)"
-    return f"cannot read {exc.filename or f'process {pid}'}: {exc.strerror} ({errno_name(exc.errno or 0)})"
+    return f"cannot read {exc.filename or f'/proc/{pid}'}: {exc.strerror} ({errno_name(exc.errno or 0)})"
 
 
 def _open(path: str, descriptors: list[int], flags: int = os.O_RDONLY) -> int:
@@ -192,23 +189,23 @@ def _leader(place: str) -> int:
     raise ImitationError(f"{place}/status names no thread group")
 
 
-def imitate(context: Context) -> None:
-    """Put the calling process, a fresh child, into a context. Raises ImitationError with one sentence.
+def imitate(place: Place) -> None:
+    """Put the calling process, a fresh child, into a place. Raises ImitationError with one sentence.
 
     Own ids and sets are compared at the end, through a status file opened at the start: it goes on to show ids as the
     observer sees them, whatever user namespace was joined.
     """
     status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
     _prctl(PR_SET_DUMPABLE, 0)
-    own, wanted = _own_credentials(status), context.credentials
+    own, wanted = _own_credentials(status), place.credentials
     # A user namespace that is joined gives every capability in it.
-    foreign = not _same_namespace(context.user_ns, "user")
+    foreign = not _same_namespace(place.user_ns, "user")
     if not foreign:
         wanted = _possible(wanted, own)
-    if foreign or not _same_namespace(context.net_ns, "net") or not _equal(own, wanted):
+    if foreign or not _same_namespace(place.net_ns, "net") or not _equal(own, wanted):
         _take("ids", lambda: _take_ids(own, wanted))
-        _take("network namespace", lambda: join(context.net_ns, CLONE_NEWNET))
-        _take("user namespace", lambda: join(context.user_ns, CLONE_NEWUSER))
+        _take("network namespace", lambda: join(place.net_ns, CLONE_NEWNET))
+        _take("user namespace", lambda: join(place.user_ns, CLONE_NEWUSER))
         _take("capability sets", lambda: _take_capabilities(wanted))
         if wanted.no_new_privs:
             _take("no_new_privs flag", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1))
@@ -218,7 +215,7 @@ def imitate(context: Context) -> None:
     differs = _difference(_own_credentials(status), wanted)
     if differs:
         raise ImitationError(f"the child's {', '.join(differs)} would differ from the workload's")
-    for descriptor, word in ((context.user_ns, "user"), (context.net_ns, "net")):
+    for descriptor, word in ((place.user_ns, "user"), (place.net_ns, "net")):
         if not _same_namespace(descriptor, word):
             raise ImitationError(f"the child's {word} namespace would differ from the workload's")
     os.close(status)

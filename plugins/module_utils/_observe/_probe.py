@@ -10,6 +10,7 @@ a module.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any, Optional
@@ -18,129 +19,110 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe impor
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._imitate import (
     Context,
     ImitationError,
-    context_of_credentials,
-    context_of_thread,
+    Place,
     imitate,
+    open_place,
     read_label,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import run_joined
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import parse_credentials, read_bytes
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._requests import Answer
-from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, Credentials, Probe
+from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, Probe
+
+__all__ = ["PROBES", "Context", "probe"]
 
 PROBES = (*OPERATIONS, "move")
-
-
-def probe_thread(
-    pid: int,
-    operations: Sequence[str],
-    *,
-    tid: Optional[int] = None,
-    start_time: Optional[int] = None,
-    net_ns: Optional[str] = None,
-    **how: Any,
-) -> list[Probe]:
-    """probe() for a running thread (see context_of_thread()); one that cannot be read answers unknown at "setup"."""
-    try:
-        context = context_of_thread(pid, tid, start_time=start_time, net_ns=net_ns)
-    except ImitationError as exc:
-        return _unknown(operations, str(exc), tid=tid or pid)
-    with context:
-        context.chrooted = bool(how.pop("chrooted", False))
-        context.foreign_socket = bool(how.pop("foreign_socket", False))
-        return probe(context, operations, **how)
-
-
-def probe_credentials(
-    credentials: Credentials, operations: Sequence[str], *, net_ns: Optional[str] = None, **how: Any
-) -> list[Probe]:
-    """probe() for credentials in the observer's own namespaces (net_ns: path of another network namespace)."""
-    try:
-        context = context_of_credentials(credentials, net_ns=net_ns)
-    except ImitationError as exc:
-        return _unknown(operations, str(exc))
-    with context:
-        return probe(context, operations, **how)
 
 
 def probe(
     context: Context,
     operations: Sequence[str],
     *,
-    target_netns: Optional[int] = None,
+    target_netns: Optional[str] = None,
     protocols: Optional[Collection[int]] = None,
     timeout: float = 5.0,
 ) -> list[Probe]:
     """One Probe for each operation, in the order given; never raises for what the kernel says.
 
-    operations: words of PROBES. target_netns: a descriptor open on another network namespace: "move" asks to move a
-    link there, and "netns" to enter it instead of making one. protocols: numbers of the registered netlink families,
-    None to read them. timeout: seconds for all of them.
+    operations: words of PROBES. target_netns: path of a network namespace other than the context's: the operations are
+    asked there, as of a workload that got into it, "netns" asks to enter it instead of making one, and "move" asks in
+    the context's own to move a link there. protocols: numbers of the registered netlink families, None to read them.
+    timeout: seconds for all of them. A context that cannot be taken answers unknown, at layer "setup".
     """
-    own = parse_credentials(read_bytes("/proc/self/status"))
-    if own.seccomp:
-        return _unknown(operations, "a seccomp filter on this module itself could answer for the kernel", context)
-    keep = [context.user_ns, context.net_ns, context.root]
-    keep += [target_netns] if target_netns is not None else []
-    outcome = run_joined(lambda: _live_as(context, operations, target_netns, protocols), keep=keep, timeout=timeout)
-    if outcome.error is not None:
-        return _unknown(operations, outcome.error, context)
-    if isinstance(outcome.value, str):
-        return _unknown(operations, outcome.value, context)
-    label = read_label("/proc/self")
+    answers: dict[str, Probe] = {}
+    for there, group in ((target_netns, [word for word in operations if word != "move"]), (None, ["move"])):
+        if set(group) & set(operations):
+            for item in _probe_in(context, group, there, target_netns, protocols, timeout):
+                answers[item.operation] = item
+    return [answers[operation] for operation in operations]
+
+
+def _probe_in(
+    context: Context,
+    operations: Sequence[str],
+    net_ns: Optional[str],
+    target: Optional[str],
+    protocols: Optional[Collection[int]],
+    timeout: float,
+) -> list[Probe]:
+    """The probes that are asked in one network namespace, from one child."""
+    tid = context.tid or context.pid
+    try:
+        if parse_credentials(read_bytes("/proc/self/status")).seccomp:
+            raise ImitationError("a seccomp filter on this module itself could answer for the kernel")
+        with open_place(context, net_ns) as place, open_place(Context(), target) as other:
+            inode = os.fstat(place.net_ns).st_ino
+            outcome = run_joined(
+                lambda: _live_at(place, operations, other.net_ns if target else None, protocols),
+                keep=[place.user_ns, place.net_ns, place.root, other.net_ns],
+                timeout=timeout,
+            )
+            if outcome.error is not None or isinstance(outcome.value, str):
+                raise ImitationError(outcome.error or outcome.value)
+            label, cgroup = read_label("/proc/self"), read_bytes("/proc/self/cgroup")
+            gates = {word: not_reproduced(context, place, word, label, cgroup) for word in operations}
+    except ImitationError as exc:
+        return [Probe(word, "unknown", False, "setup", str(exc), None, tid) for word in operations]
     return [
-        Probe(
-            operation=operation,
-            net_ns=context.net_inode,
-            tid=context.tid,
-            not_reproduced=not_reproduced(context, operation, label),
-            **answer,
-        )
-        for operation, answer in zip(operations, outcome.value)
+        Probe(word, net_ns=inode, tid=tid, not_reproduced=gates[word], **answer)
+        for word, answer in zip(operations, outcome.value)
     ]
 
 
-def not_reproduced(context: Context, operation: str, own_label: Optional[str]) -> list[str]:
-    """The gates between this workload and the operation that a probe cannot imitate."""
+def not_reproduced(
+    context: Context, place: Place, operation: str, own_label: Optional[str], own_cgroup: bytes
+) -> list[str]:
+    """The gates between a workload and an operation that a probe cannot imitate."""
     gates = []
-    if context.label != own_label:
-        gates.append(f"LSM label {context.label}")
-    if context.credentials.seccomp:
+    if place.label != own_label:
+        gates.append(f"LSM label {place.label}")
+    if place.credentials.seccomp:
         gates.append("seccomp filter")
     if context.foreign_socket:
         gates.append("open socket of another network namespace")
     if context.chrooted and operation == "userns":
         gates.append("chroot")
-    if operation == "tun" and context.cgroup is not None and context.cgroup != read_bytes("/proc/self/cgroup"):
+    if operation == "tun" and place.cgroup != own_cgroup:
         gates.append("device control group")
     return gates
 
 
-def _unknown(
-    operations: Sequence[str], reason: str, context: Optional[Context] = None, tid: Optional[int] = None
-) -> list[Probe]:
-    """Nothing was asked, since the workload's context could not be taken."""
-    net_ns = context.net_inode if context else None
-    tid = context.tid if context else tid
-    return [Probe(operation, "unknown", False, "setup", reason, net_ns, tid) for operation in operations]
-
-
-def _live_as(
-    context: Context, operations: Sequence[str], target: Optional[int], protocols: Optional[Collection[int]]
+def _live_at(
+    place: Place, operations: Sequence[str], target: Optional[int], protocols: Optional[Collection[int]]
 ) -> Any:
     """In the child: the plain answers, or a sentence that says why the context could not be taken."""
     try:
-        imitate(context)
+        imitate(place)
         registered = _registered() if protocols is None else protocols
         # Entering another network namespace comes last: it moves the child.
         order = sorted(range(len(operations)), key=lambda index: operations[index] == "netns")
-        answers = {index: asdict(_ask(context, operations[index], target, registered)) for index in order}
+        answers = {index: asdict(_ask(place, operations[index], target, registered)) for index in order}
     except ImitationError as exc:
         return str(exc)
     return [answers[index] for index in range(len(operations))]
 
 
-def _ask(context: Context, operation: str, target: Optional[int], registered: Collection[int]) -> Answer:
+def _ask(place: Place, operation: str, target: Optional[int], registered: Collection[int]) -> Answer:
     message = _requests.MESSAGES.get(operation)
     if message is not None:
         if message.protocol not in registered:
@@ -156,10 +138,10 @@ def _ask(context: Context, operation: str, target: Optional[int], registered: Co
     if operation == "userns":
         return _requests.create_userns()
     if operation == "forward":
-        return _requests.forward(context.root)
+        return _requests.forward(place.root)
     if not _has_tun():
         return Answer("unknown", "open", sent=False, detail="tun is not registered, asking could load a module")
-    return _requests.tun(context.root)
+    return _requests.tun(place.root)
 
 
 def _registered() -> set[int]:
