@@ -14,6 +14,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import socket
 import struct
 from dataclasses import dataclass
@@ -150,8 +151,8 @@ def move(target: int) -> Answer:
     """Ask to move a link that does not exist to the network namespace open at descriptor `target`."""
     payload = _ifinfomsg(-1) + _attribute(28, struct.pack("=I", target))  # IFLA_NET_NS_FD
     answer = send(Message(NETLINK_ROUTE, 19, payload, (errno.EINVAL, errno.ENODEV)))
-    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
-    if answer.answer == "allowed" and release < (6, 13):
+    release = [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]]
+    if answer.answer == "allowed" and release < [6, 13]:
         return Answer("unknown", "ack", detail="kernels before 6.13 look at the link before the other namespace")
     return answer
 
