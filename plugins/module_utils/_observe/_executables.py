@@ -26,6 +26,8 @@ HEAD_SIZE = 256  # BINPRM_BUF_SIZE
 MAX_LINKS = 40  # MAXSYMLINKS
 MAX_PROGRAM = 64 << 20
 
+PSEUDO_FILESYSTEMS = ("/proc", "/sys")
+
 # The usage text of iproute2's ip; tc and bridge have their own, busybox has no "[ OPTIONS ] OBJECT { COMMAND".
 IP_USAGE = b"Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }"
 DROPS = (b"\0cap_clear\0", b"\0cap_set_proc\0")
@@ -67,6 +69,32 @@ def read_executable(path: str, unseen: list[Unseen], root: str = "/") -> Executa
     if stat.S_ISREG(status.st_mode):
         found.drops_capabilities, found.raises_capabilities = _own_doing(counts, unseen)
     return found
+
+
+def scan_capabilities(directory: str, unseen: list[Unseen]) -> list[str]:
+    """The files below a directory that have a security.capability attribute, ascending, without following links."""
+    found: list[str] = []
+    pending = [directory.rstrip("/") or "/"]
+    attributes = os.listxattr  # Asking for the one attribute costs an exception for each file that has none.
+    while pending:
+        place = pending.pop()
+        try:
+            entries = os.scandir(place)
+        except OSError as exc:
+            unseen.append(Unseen(place, f"{exc.strerror} ({errno_name(exc.errno or 0)})"))
+            continue
+        with entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    try:
+                        names = attributes(entry.path)
+                    except OSError:
+                        continue  # Gone, or of a file system without attributes.
+                    if names and FILE_CAPABILITY_XATTR in names:
+                        found.append(entry.path)
+                elif entry.is_dir(follow_symlinks=False) and entry.path not in PSEUDO_FILESYSTEMS:
+                    pending.append(entry.path)
+    return sorted(found)
 
 
 def resolve(path: str, root: str = "") -> tuple[str, Optional[str]]:
