@@ -439,7 +439,8 @@ class Finding:
     """Workload + cause + reason + certainty (proven, likely, possible) + evidence + remedy (or advice).
 
     effect: "refuses" (the operation fails now because of it), "may_refuse" (it depends on what the program does),
-    "later" (the operation works now and will not after the next boot) or "none" (nothing fails).
+    "later" (the operation works now and will not after the next boot) or "none" (nothing fails). pending: the host is
+    mended already, the workload only has to be executed anew.
     """
 
     workload: str
@@ -455,6 +456,7 @@ class Finding:
     also: list[str] = field(default_factory=list)
     remedy: Optional[Remedy] = None
     advice: str = ""
+    pending: bool = False
 
 
 # --- plain form -------------------------------------------------------------------------------------------------------

@@ -215,6 +215,9 @@ findings:
     advice:
       description: What to do instead, where RV(findings[].remedy) is null.
       type: str
+    pending:
+      description: Whether the host is mended already, and the workload only has to be executed anew.
+      type: bool
 unseen:
   description: What could not be read, and why.
   returned: success

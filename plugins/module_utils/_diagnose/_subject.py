@@ -34,6 +34,9 @@ GATES = ("execve", "setns", "unshare", "socket", "bind", "send", "ack", "target"
 # Operations that a netlink (or TUN) request carries out with CAP_NET_ADMIN over the owner of the network namespace.
 ADMIN_OPERATIONS = ("link", "address", "route", "rule", "neighbour", "qdisc", "tun", "nftables", "xfrm")
 
+# Operations judged by the state alone; a probe of them says only whether the workload could change it by itself.
+STATE_OPERATIONS = ("forward",)
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -204,7 +207,7 @@ class Subject:
             checks.append(("unshare", CAP_SYS_ADMIN, actor.user_ns))
         if operation in ADMIN_OPERATIONS:
             checks.append(("ack", CAP_NET_ADMIN, self.owner(self.net_ns)))
-            if self.moves_link and operation == "link":
+            if self.moves_link:
                 checks.append(("target", CAP_NET_ADMIN, self.owner(self.workload.target_ns)))
         elif operation == "action":
             checks.append(("ack", CAP_NET_ADMIN, self.state.host.initial_user_ns))
@@ -259,6 +262,7 @@ class Subject:
         evidence: Optional[list[Evidence]] = None,
         remedy: Optional[Remedy] = None,
         advice: str = "",
+        pending: bool = False,
     ) -> Finding:
         """A finding of this workload; reason must be one that the cause lists."""
         if reason not in cause.reasons:
@@ -276,6 +280,7 @@ class Subject:
             evidence=evidence or [],
             remedy=remedy,
             advice=advice,
+            pending=pending,
         )
 
 

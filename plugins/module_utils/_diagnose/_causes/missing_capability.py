@@ -61,8 +61,16 @@ def judge(subject: Subject) -> list[Finding]:
             evidence=_evidence(actor, bit) + subject.probe_evidence(operation),
             remedy=remedy,
             advice=advice,
+            pending=remedy is None and reason == "not_root" and _granted_by_file(subject),
         )
     ]
+
+
+def _granted_by_file(subject: Subject) -> bool:
+    """Whether the executable has the capability by now, so that every new process of it gains it."""
+    file = subject.executable
+    granted = file.capability if file is not None else None
+    return granted is not None and granted.effective and bool(granted.permitted >> CAP_NET_ADMIN & 1)
 
 
 def _reason(actor: Actor, bit: int, mixed: bool) -> str:
@@ -139,7 +147,7 @@ def _remedy(subject: Subject, actor: Actor, reason: str, bit: int) -> tuple[Opti
 def _file_remedy(subject: Subject, path: str, capability: str) -> tuple[Optional[Remedy], str]:
     file = subject.executable
     assert file is not None
-    if file.capability is not None and file.capability.effective and file.capability.permitted >> CAP_NET_ADMIN & 1:
+    if _granted_by_file(subject):
         return None, f"{path} already grants {capability} to every new process: start the workload anew."
     if file.nosuid:
         return None, f"{path} lies on a nosuid mount, where file capabilities are ignored; use AmbientCapabilities= in a unit."
