@@ -128,7 +128,7 @@ def observe_links(netns_path: Optional[str], unseen: list[Unseen]) -> tuple[list
             links = read_links(netlink)
             names = {link.index: link.name for link in links}
             routes = read_routes(netlink, names)
-            managed_here = _is_initial_netns()
+            managed_here = is_initial_netns()
     except ValueError as error:
         unseen.append(Unseen(where, str(error)))
         return [], []
@@ -298,7 +298,8 @@ def _extra(message: Any, attributes: dict[str, Any]) -> list[str]:
 # --- who manages a link -----------------------------------------------------------------------------------------------
 
 
-def _is_initial_netns() -> bool:
+def is_initial_netns() -> bool:
+    """Whether this thread is in the network namespace of pid 1."""
     # Managers run in the namespace of pid 1, and their state files speak of its link indexes only.
     try:
         return os.stat("/proc/thread-self/ns/net").st_ino == os.stat("/proc/1/ns/net").st_ino
