@@ -25,11 +25,20 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysc
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Sysctl, Unseen
 
-__all__ = ["canonical_key", "important_keys", "is_drifted", "is_host_netns", "observe_sysctls", "read_value"]
+__all__ = [
+    "NO_SUCH_KEY",
+    "PROC_SYS",
+    "canonical_key",
+    "important_keys",
+    "is_drifted",
+    "is_host_netns",
+    "observe_sysctls",
+    "read_value",
+]
 
 PROC_SYS = "/proc/sys"
 
-_NO_SUCH_KEY = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+NO_SUCH_KEY = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 # What decides whether a host forwards, accepts and speaks IPv6.
 IMPORTANT_KEYS = (
@@ -135,7 +144,7 @@ def _read_runtime(names: list[str], netns: Optional[str], root: str, unseen: lis
         inode, values, read_only = outcome.value
     found = []
     for name, (value, number) in zip(names, values):
-        exists = number not in _NO_SUCH_KEY
+        exists = number not in NO_SUCH_KEY
         if exists and number is not None:
             unseen.append(Unseen(f"{PROC_SYS}/{name}", errno_name(number)))
         found.append(Sysctl(name, inode, value, exists, name in read_only))

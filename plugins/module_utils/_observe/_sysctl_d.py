@@ -36,7 +36,7 @@ ALIASES = {
 
 _GLOB = re.compile(r"[*?\[]")
 # What systemd takes for the end of a line (read_line(), src/basic/fileio.c).
-_END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
+_END_OF_LINE = re.compile("(\n\r?\0?|\r\n?\0?|\0)")
 _SPACE = " \t\n\r"
 # A longer key or pattern cannot name a file below /proc/sys (PATH_MAX).
 _LONGEST_KEY = 4096
@@ -94,10 +94,17 @@ def dotted_key(key: str) -> str:
     return key.translate(str.maketrans("/.", "./"))
 
 
+def split_lines(text: str) -> list[tuple[str, str]]:
+    """The lines of a text as systemd counts them, each with its end ("" for a last line without one)."""
+    pieces = [*_END_OF_LINE.split(text), ""]
+    lines = list(zip(pieces[::2], pieces[1::2]))
+    return lines[:-1] if lines[-1] == ("", "") else lines
+
+
 def parse_lines(text: str, file: str) -> list[Line]:
     """The assignments and exclusions of a sysctl.d file; whatever else stands there is skipped, as at boot."""
     found = []
-    for number, raw in enumerate(_END_OF_LINE.split(text), 1):
+    for number, (raw, _end) in enumerate(split_lines(text), 1):
         body = raw.strip(_SPACE)
         if not body or body[0] in "#;":
             continue
