@@ -14,7 +14,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._req
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import NotThere, collect
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._grants import read_grants
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import Context, probe
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._imitate import Context
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import probe
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     OPERATIONS,
@@ -93,14 +94,24 @@ def inquire(parameters: dict[str, Any]) -> State:
 def ask_kernel(state: State, workload: Workload) -> None:
     """Probe each set of credentials of a workload, in the namespace on which its operations work."""
     subject = Subject(state, workload)
-    operations = list(workload.operations)
-    target = None if subject.moves_link or not workload.netns else workload.netns
+    process = subject.process
+    there = None if subject.moves_link or not subject.enters else workload.netns
     for actor in subject.actors:
-        if workload.kind == "executable":
-            context = Context(credentials=actor.credentials, net_ns=None)
+        if process is None:
+            context = Context(credentials=actor.credentials, net_ns=workload.netns)
         else:
-            context = Context(pid=workload.processes[0], tid=actor.tid)
-        workload.probes += probe(context, operations, target_netns=target)
+            foreign = any(socket.net_ns not in (None, actor.net_ns) for socket in process.sockets)
+            context = Context(
+                pid=process.pid,
+                tid=actor.tid,
+                start_time=process.start_time,
+                chrooted=bool(process.chrooted),
+                foreign_socket=foreign,
+            )
+        protocols = state.host.protocols
+        workload.probes += probe(context, workload.operations, target_netns=there, protocols=protocols)
+        if subject.moves_link:
+            workload.probes += probe(context, ["move"], target_netns=workload.netns, protocols=protocols)
 
 
 def load_snapshot(data: Any, path: Optional[str]) -> State:

@@ -503,8 +503,8 @@ def user_namespaces_nested_less_deep(host):
 
 @broken("userns_restricted", "chrooted")
 def process_in_a_chroot(host):
-    host.sh("mkdir /srv/root; mount --rbind / /srv/root")
-    return running(host.agent("chroot", "/srv/root", *USER), "mkuser", operations=["userns"])
+    host.sh("mount --rbind / /mnt")
+    return running(host.agent("chroot", "/mnt", *USER), "mkuser", operations=["userns"])
 
 
 @healthy("userns_restricted", "chrooted")

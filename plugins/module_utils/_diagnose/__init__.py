@@ -18,7 +18,12 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._cau
     unknown,
     userns_restricted,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import GATES, Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import (
+    GATES,
+    STATE_OPERATIONS,
+    Cause,
+    Subject,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, State, Unseen, Workload
 
 # The order breaks ties between findings of the same gate.
@@ -32,9 +37,6 @@ _MODULES = (
     already_exists,
 )
 CAUSES: tuple[Cause, ...] = (*(module.CAUSE for module in _MODULES), unknown.CAUSE)
-
-# Operations judged by the state alone; a probe of them says only whether the workload could change it by itself.
-STATE_OPERATIONS = ("forward",)
 
 
 @dataclass
@@ -100,7 +102,8 @@ def verdict(subject: Subject, findings: list[Finding]) -> str:
         return "refused"
     if "may_refuse" in effects or not _objects_seen(subject):
         return "unknown"
-    return "allowed" if all(_passes(subject, operation) for operation in subject.workload.operations) else "unknown"
+    operations = [*subject.workload.operations, *(["move"] if subject.moves_link else [])]
+    return "allowed" if all(_passes(subject, operation) for operation in operations) else "unknown"
 
 
 def _objects_seen(subject: Subject) -> bool:

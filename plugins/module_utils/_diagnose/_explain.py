@@ -9,7 +9,7 @@ printed, matched by linear patterns only, and never repeated beyond a short pref
 
 from __future__ import annotations
 
-import errno as _errno
+import errno
 import re
 from dataclasses import dataclass
 from typing import Any, Optional, Union
@@ -27,6 +27,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._mea
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._wordings import (
     ERROR_TEXTS,
     EXTACKS,
+    HINTS,
     SUBJECTS,
     WORDINGS,
     Extack,
@@ -35,6 +36,10 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._wor
 
 READ_LIMIT = 32768  # characters of a message that are looked at: the first and the last half of this
 ECHO_LIMIT = 80  # characters of foreign text that an answer may repeat
+
+# Two names can have one number; the kernel's own come first (include/uapi/asm-generic/errno.h).
+_ERRNO_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN", errno.EDEADLK: "EDEADLK"}
+_ERRNO_NUMBERS = {name: value for name, value in vars(errno).items() if name.startswith("E")}
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 _NUMBER = r"(?:\[errno |os error |errno ?[=:]? ?|system error |error:? ?\(|failure |error:? |\((?=-))(-?\d{1,4})\b"
@@ -51,11 +56,13 @@ class _Answer:
     rules_out: tuple[Exclusion, ...]
     next: tuple[str, ...]
 
-    def to_plain(self) -> dict[str, Any]:
-        """As plain lists; what can be meant is never ruled out, whatever the tables say."""
-        possible = {row.cause for row in self.can_mean}
+    def to_plain(self, text: str) -> dict[str, Any]:
+        """As plain lists, the causes that the words of the text point to first; what is possible is never ruled out."""
+        hinted = {cause for cause, pattern in HINTS if pattern.search(text)}
+        can_mean = sorted(self.can_mean, key=lambda row: row.cause not in hinted)
+        possible = {row.cause for row in can_mean}
         return {
-            "can_mean": [{"cause": row.cause, "reasons": list(row.reasons), "why": row.why} for row in self.can_mean],
+            "can_mean": [{"cause": row.cause, "reasons": list(row.reasons), "why": row.why} for row in can_mean],
             "rules_out": [{"cause": row.cause, "why": row.why} for row in self.rules_out if row.cause not in possible],
             "next": list(self.next),
             "summary": self.summary,
@@ -63,7 +70,9 @@ class _Answer:
 
 
 _QUOTED_EXTACK = re.compile(
-    r"extack='([^'\n]{1,300})'|NetlinkError:? ?\(-?\d{1,4}, '([^'\n]{1,300})'\)|failure \d{1,4} \([^()\n-]{1,60} - ([^()\n]{1,300})\)"
+    r"extack='([^'\n]{1,300})'"
+    r"|NetlinkError:? ?\(-?\d{1,4}, '([^'\n]{1,300})'\)"
+    r"|failure \d{1,4} \([^()\n-]{1,60} - ([^()\n]{1,300})\)"
 )
 _OPERATIONS = tuple(
     (operation, re.compile(pattern))
@@ -82,15 +91,15 @@ _OPERATIONS = tuple(
 )
 
 
-def explain(message: str, errno: Union[str, int, None] = None, extack: Optional[str] = None) -> dict[str, Any]:
+def explain(message: str, error: Union[str, int, None] = None, extack: Optional[str] = None) -> dict[str, Any]:
     """Explain an error message.
 
-    message: text as printed or logged, of any length. errno: name ("EPERM") or number, when it is known better than the
-    message says it (from strace). extack: the kernel's own text, when it is known.
+    message: text as printed or logged, of any length. error: name ("EPERM") or number of the errno, when it is known
+    better than the message says it (from strace). extack: the kernel's own text, when it is known.
     Returns a dict with layer, layers, errno, operation, program, can_mean, rules_out, next and summary, as explain_info
     documents them. Raises ValueError with one sentence for an empty message or an unknown errno.
     """
-    given = _given_errno(errno)
+    given = _given_errno(error)
     text = _clean(message, "message")
     if not text.strip():
         raise ValueError("message is empty: give the error text as the program printed it")
@@ -110,7 +119,7 @@ def explain(message: str, errno: Union[str, int, None] = None, extack: Optional[
         "errno": found,
         "operation": _operation(text, wording, known),
         "program": wording.program if wording else None,
-        **answer.to_plain(),
+        **answer.to_plain(text),
     }
 
 
@@ -133,13 +142,12 @@ def _given_errno(value: Union[str, int, None]) -> Optional[str]:
     text = str(value)[:ECHO_LIMIT].strip()
     name = text.upper().lstrip("-")
     if re.fullmatch(r"[0-9]{1,4}", name):
-        name = _errno.errorcode.get(int(name), "")
-    name = "EOPNOTSUPP" if name == "ENOTSUP" else name
-    if name not in _errno.errorcode.values():
+        name = _ERRNO_NAMES.get(int(name), "")
+    if name not in _ERRNO_NUMBERS:
         raise ValueError(
             f"errno {_printable(text)!r} is unknown: expected a name such as EPERM or its number such as 1"
         )
-    return name
+    return _ERRNO_NAMES[_ERRNO_NUMBERS[name]]
 
 
 def _printable(text: str) -> str:
@@ -180,9 +188,9 @@ def _first_errno(text: str) -> Optional[str]:
         number, name, words = match.groups()
         if words:
             return ERROR_TEXTS[words.lower()]
-        found = _errno.errorcode.get(abs(int(number))) if number else name
-        if found in _errno.errorcode.values():
-            return found
+        code = abs(int(number)) if number else _ERRNO_NUMBERS.get(name)
+        if code in _ERRNO_NAMES:
+            return _ERRNO_NAMES[code]
     return None
 
 
@@ -225,11 +233,11 @@ def _state_answer(known: Optional[Extack], kernel_text: str) -> _Answer:
     return _Answer(("ack",), summary, can_mean, EXTACK_EXCLUDES, EXTACK_NEXT)
 
 
-def _rule_answer(subject: str, errno: Optional[str]) -> _Answer:
+def _rule_answer(subject: str, error: Optional[str]) -> _Answer:
     """What the table says for what was asked and how it was answered."""
-    rule = rule_for(subject, errno)
+    rule = rule_for(subject, error)
     layers = SUBJECTS[subject]
     excludes = rule.rules_out
     if len(layers) > 1:  # then a system call may have failed, which a filter can do
         excludes = tuple(row for row in excludes if row.cause != "seccomp_denied")
-    return _Answer(layers, rule.summary, rule.can_mean, excludes, rule.next)
+    return _Answer(layers, rule.summary, rule.can_mean, excludes, rule.look_next)

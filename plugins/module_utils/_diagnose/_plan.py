@@ -81,7 +81,7 @@ class Advice:
 class Plan:
     """The remedies of all findings of a host. roles holds only the roles that have something to do.
 
-    pending: workloads whose remedy was applied in an earlier round and takes effect when they are executed anew.
+    pending: workloads whose remedy was applied earlier and takes effect when they are executed anew.
     """
 
     roles: dict[str, RolePlan] = field(default_factory=dict)
@@ -132,7 +132,7 @@ def make_plan(
     Raises PlanError when two workloads want different values of the same thing.
     """
     named = named or {}
-    plan = Plan(pending=pending_workloads(named, done))
+    plan = Plan(pending=pending_workloads(findings, named, done))
     by_workload: dict[str, list[Finding]] = {}
     for finding in findings:
         by_workload.setdefault(finding.workload, []).append(finding)
@@ -149,10 +149,11 @@ def make_plan(
     return plan
 
 
-def pending_workloads(named: Mapping[str, bool], done: Sequence[Item]) -> list[str]:
-    """Running workloads that got a remedy which they see only when they are executed anew."""
-    waiting = {item.workload for item in done if item.role in _NEEDS_EXECVE}
-    return [name for name, running in named.items() if running and name in waiting]
+def pending_workloads(findings: Sequence[Finding], named: Mapping[str, bool], done: Sequence[Item]) -> list[str]:
+    """Workloads for which all is done but a new execution: a finding says so, or a remedy was applied just now."""
+    waiting = {item.workload for item in done if item.role in _NEEDS_EXECVE and named.get(item.workload)}
+    waiting |= {finding.workload for finding in findings if finding.pending}
+    return sorted(waiting)
 
 
 def _identity(item: Item) -> tuple[str, str, str]:
@@ -353,7 +354,7 @@ def judge_outcome(
     diagnosis. applied: roles that changed something or found it done already. errors: what stopped a role.
     """
     items = [item for plan in plans for item in plan.remedies]
-    pending = pending_workloads(named, items)
+    pending = pending_workloads(findings, named, items if after is not None else [])
     outcome = Outcome(failures=list(errors))
     for name, verdict in before.items():
         own = [item for item in items if item.workload == name]

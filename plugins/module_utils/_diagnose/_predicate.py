@@ -51,13 +51,3 @@ def decide(
         if known.parent == user_ns and known.owner_uid == credentials.euid:
             return Decision(None, "unseen") if known.owner_uid == OVERFLOW_UID else Decision(True, "owner")
         namespace = known.parent
-
-
-def is_ancestor(state: State, ancestor: int, namespace: int) -> bool:
-    """Whether user namespace `ancestor` lies strictly above `namespace`."""
-    known = state.user_namespaces.get(namespace)
-    while known is not None and known.parent is not None:
-        if known.parent == ancestor:
-            return True
-        known = state.user_namespaces.get(known.parent)
-    return False

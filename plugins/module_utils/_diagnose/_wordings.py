@@ -105,6 +105,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
 # What strerror() says (glibc, then where musl or libnl differ), longest first where one starts another.
 ERROR_TEXTS: dict[str, str] = {
     "operation not permitted": "EPERM",
+    "operation is not permitted": "EPERM",
     "permission denied": "EACCES",
     "operation not possible due to rf-kill": "ERFKILL",
     "address family not supported by protocol": "EAFNOSUPPORT",
@@ -213,8 +214,6 @@ _LOGS = (
     _is(r"avc: {1,3}denied[^\n]{0,600}tclass=user_namespace", "selinux_userns", "SELinux", "userns"),
     _is(r"avc: {1,3}denied[^\n]{0,100}module_request", "selinux_module", "SELinux"),
     _is(r"avc: {1,3}denied", "selinux_other", "SELinux"),
-    _is(r"netlink_\w{1,30}_socket (?:create|write|bind) denied", "selinux_create", "SELinux"),
-    _is(r"(?:XFRM socket|generic netlink) denied", "selinux_create", "SELinux"),
     _is(r"type=(?:1326|SECCOMP)\b", "seccomp_log", "seccomp"),
 )
 
@@ -236,15 +235,14 @@ _IPROUTE2 = (
     _is(r"delete tunnel \"[^\"\n]{1,40}\" failed", "link_ioctl", "iproute2", "link"),
     _is(r"setting the network namespace \"[^\"\n]{0,200}\" failed", "setns", "iproute2", "netns"),
     _is(r"Cannot open network namespace", "netns_file", "iproute2", "netns"),
-    _is(r"is wrong: Invalid \"netns\" value", "proc_access", "iproute2", "link"),
+    _is(r"argument \"[^\"\n]{0,200}\" is wrong: Invalid \"netns\" value", "proc_access", "iproute2", "link"),
     _is(r"argument \"[^\"\n]{0,200}\" is wrong", "syntax", "iproute2"),
     _is(r"Cannot initialize ELF context", "elsewhere", "iproute2", "link"),
     _is(r"mount --make-r?shared", "mount", "iproute2", "netns"),
     _is(r"mkdir /(?:var/)?run/netns failed", "mount", "iproute2", "netns"),
-    _is(r"^setns: ", "setns_cleanup", "iproute2", "netns"),
-    _is(r"ip netns exec (?:sometimes )?fails", "mount", "iproute2", "netns"),
+    _is(r"^setns: ", "setns_cleanup", "iproute2", "netns", "unreliable"),
     _is(r"Error: Attribute failed policy validation", "ack", "iproute2"),
-    _is(r"^(?:ip: )?open: ", "tun_open", "iproute2", "tun"),
+    _is(r"^(?:ip: )?open: ", "tun_open", "iproute2", "tun", general=True),
     _is(r"\bip: (?:ioctl 0x|SIOC)", "link_ioctl", "busybox", "link"),
     _is(r"\bSIOC[A-Z]{3,20}\b", "link_ioctl", "net-tools", "link"),
     _is(r"Error: Exclusivity flag on, cannot modify", "ack", "iproute2", "qdisc"),
@@ -262,7 +260,6 @@ _NETFILTER = (
     _is(r"Operation not permitted \(you must be root\)", "ack", "nft", "nftables", general=True),
     _is(r"Error: syntax error", "syntax", "nft", "nftables"),
     _is(r"Table does not exist \(do you need to insmod\?\)", "genl_family", "iptables", "nftables"),
-    _is(r"istio-init\b[^\n]{0,80}iptables", "capability_named", "iptables", "nftables"),
 )
 
 _PYTHON = (
@@ -297,15 +294,15 @@ _LIBRARIES = (
     _is(r"Could not create AF_NETLINK socket", "socket", "Qt"),
     _is(r"uv_interface_addresses", "interfaces", "libuv"),
     _is(r"getifaddrs\b", "interfaces", "libc"),
-    _is(r"interface settings cannot be read", "request", None, "link"),
     _is(r"\bnl80211\b|\biw (?:set|dev|phy)\b", "ack", "iw", "link"),
-    _is(r"genl path-manager", "ack", "mptcp", "address"),
-    _is(r"VF MAC|MAC filter", "ack", None, "link"),
     _is(r"could not connect to ethtool", "socket", "systemd", "link"),
-    _is(r"Cannot (?:get|set) [^:\n]{1,60}: ", "link_ioctl", "ethtool", "link"),
+    _is(
+        r"Cannot (?:get|set) (?:new|current|device|driver|EEPROM|link|ring|register|stats|module) ",
+        "link_ioctl",
+        "ethtool",
+    ),
     _is(r"offset & length out of bounds", "elsewhere", "ethtool"),
     _is(r"\block(?:ed)? file /(?:var/)?run/xtables\.lock", "elsewhere", "iptables"),
-    _is(r"(?:vcan|cangw)\b[^\n]{0,60}insufficient permissions", "request", "can-utils", "link", errno="EPERM"),
     _is(r"cant open raw socket", "raw_socket"),
     _is(r"^Socket :", "raw_socket", "iputils"),
 )
@@ -319,12 +316,8 @@ _VPN = (
     _is(r"Cannot ioctl TUNSETIFF", "tun_ioctl", "OpenVPN", "tun"),
     _is(r"Cannot open TUN/TAP dev", "tun_open", "OpenVPN", "tun"),
     _is(r"Linux (?:ip|route) [\w ]{1,30} failed: external program", "request", "OpenVPN"),
-    _is(r"WireGuard collector breaks", "capability_named", "WireGuard"),
-    _is(r"wg-quick [^\n]{0,60}src_valid_mark", "sysctl", "WireGuard", errno="EROFS"),
-    _is(r"wg-quick service permission denied", "request", "WireGuard"),
-    _is(r"vpn-slice fails", "capability_named", "vpn-slice"),
     _is(r"could not configure /dev/net/tun", "tun_ioctl", "QEMU", "tun"),
-    _is(r"could not open /dev/net/tun|open\(?\"?/dev/net/tun", "tun_open", "QEMU", "tun"),
+    _is(r"could not open /dev/net/tun|\bopen(?:ing|\()? ?\"?/dev/net/tun", "tun_open", "QEMU", "tun"),
     _is(r"TUNSETIFF", "tun_ioctl", None, "tun"),
     _is(r"/dev/net/tun\b", "tun", None, "tun", general=True),
 )
@@ -335,8 +328,6 @@ _SYSCTL = (
     _is(r"sysctl: cannot stat /proc/sys/", "sysctl_missing", "procps"),
     _is(r"cannot access '/proc/sys/", "sysctl_missing"),
     _is(r"/proc/sys/net/[^\s:]{1,200}: (?:Permission denied|Read-only)", "sysctl_open", "shell"),
-    _is(r"write to net\.[\w.]{1,80} refused", "sysctl_write", errno="EPERM"),
-    _is(r"src_valid_mark", "sysctl"),
     _is(r"/sys/class/net/[^\s:]{1,200}: ", "sysfs_open", "shell", "link"),
     _is(r"echo: write error:", "sysfs_write", "shell"),
 )
@@ -351,10 +342,8 @@ _NAMESPACES = (
     _is(r"No permissions to create (?:a )?new namespace", "unshare", "bubblewrap", "userns", "EPERM"),
     _is(r"max_\*_namespaces exceeded", "unshare", "bubblewrap", "userns", "ENOSPC"),
     _is(r"bwrap: pivot_root", "elsewhere", "bubblewrap"),
-    _is(r"bwrap fails in unprivileged docker", "unshare", "bubblewrap", "userns"),
     _is(r"fails at nesting level", "unshare", None, "userns"),
     _is(r"unshare failed:", "unshare", "util-linux", "userns"),
-    _is(r"\bunshare userns\b", "unshare", None, "userns"),
     _is(r"\bclone3 EPERM\b", "unshare", "libc", errno="EPERM"),
     _is(r"newuidmap: |newgidmap: |unshare: you \(user", "id_map_tool", "shadow", "userns"),
     _is(r"reassociate to namespace", "setns", "util-linux", "netns"),
@@ -369,19 +358,21 @@ _NAMESPACES = (
     _is(r"userns-remap", "engine_userns", "Docker", general=True),
 )
 
+# "env: 'PROGRAM': ...", "PATH: ...", or a shell that names a path which is no file to write to.
+_EXECVE = (
+    r"^(?:env: '[^'\n]{1,200}'"
+    r"|(?:[bdkz]?a?sh: (?:line )?(?:\d{1,6}: )?)?(?!/proc/|/sys/|/dev/)[\w.+-]{0,80}/[\w./+-]{1,200})"
+    r": Operation not permitted(?: \(execve|$)|: Operation not permitted \(exit 126\)"
+)
 _UNITS = (
     _is(r"Failed at step EXEC spawning", "execve", "systemd"),
     _is(r"Failed at step (?:CAPABILITIES|NAMESPACE|NETWORK|USER|SECCOMP)", "unit_step", "systemd"),
     _is(r"Failed to configure loopback network device", "request", "systemd", "address"),
     _is(r"Could not (?:set|bring|create|remove|configure|join) [^\n:]{1,60}: ", "request", "systemd"),
     _is(r"ConditionCapability|start condition failed \(CAP_", "capability_named", "systemd"),
-    _is(r"udev events not received|services with Protect", "elsewhere", "systemd"),
-    _is(r"bitcoind\+zmq", "interfaces"),
     _is(r"^Address family not supported by protocol", "python", general=True),
     _is(r"DST not allowed in SUID/SGID", "loader", "glibc"),
-    _is(r"loads wrong host libraries", "loader", "glibc"),
-    _is(r"^(?:env: '[^'\n]{1,200}'|[\w./+-]{1,200}): Operation not permitted(?: \(e|$| \(126)", "execve", "shell"),
-    _is(r"\bip with file capability", "capability_named", "iproute2"),
+    _is(_EXECVE, "execve", "shell"),
 )
 
 _CONTAINERS = (
@@ -390,17 +381,13 @@ _CONTAINERS = (
     _is(r"setting capabilities failed", "raise_capability", "dnsmasq"),
     _is(r"unable to set CAP_SETFCAP", "file_capability", "libcap"),
     _is(r"Failed to set capabilities on file", "file_capability", "libcap"),
-    _is(r"unsupported options: cap_add|cap_add has no effect", "engine_option", "Docker"),
-    _is(r"agent fails under cri-o|sidecar cannot start as uid", "engine_option", "Kubernetes"),
+    _is(r"unsupported options: cap_add", "engine_option", "Docker"),
     _is(r"You must be root to run|only supports running as the root user", "root_wanted"),
     _is(r"already has an IP address", "address_present", "CNI", "address"),
     _is(r"failed to set bridge addr", "request", "Go netlink", "address"),
     _is(r"failed to create the (?:macvlan|ipvlan) port", "request", "Docker", "link"),
     _is(r"netavark: ", "request", "netavark"),
-    _is(r"flannel exited", "genl_family", "flannel", "link"),
     _is(r"adding address \"[^\"\n]{1,60}\" to tunnel interface", "request", "Go netlink", "address"),
-    _is(r"adding IPv6 address to VMAC", "ack", "keepalived", "address"),
-    _is(r"bond enslave", "ack", None, "link"),
     _is(r"auditbeat: ", "audit_ack", "auditbeat"),
     _is(r"finit_module|could not insert '", "module_load", "kmod"),
     _is(r"key was rejected by service", "module_load", "kmod"),
@@ -408,6 +395,11 @@ _CONTAINERS = (
     _is(r"SO_RCVBUF|UDP buffer size|increase receive buffer size", "buffer_force"),
 )
 
+# As Go and Rust programs wrap an errno: "could not add IP address to "cni0": permission denied".
+_GO_REQUEST = (
+    r"(?:could not|failed to|unable to|cannot|error) (?:add|adding|delete|del|set|setting|replace|configure|assign) "
+    r"(?:[^\s]{1,60} ){0,6}(?:route|address|addr|link|neighbou?r|rule|interface)\b"
+)
 _BARE = (
     # The least: an own or raw client that names the call that failed, and Go's way of wrapping an errno.
     _is(r"\back: -", "ack"),
@@ -420,12 +412,7 @@ _BARE = (
         "elsewhere",
     ),
     _is(r"cannot open directory '/proc/|cannot access '/", "elsewhere"),
-    _is(
-        r"\b(?:add|del|set|delete|configure)\w{0,3} [^\n]{0,80}(?:route|address|addr|link|rule)\b",
-        "request",
-        general=True,
-    ),
-    _is(r"\bnetlink\b", "request", general=True),
+    _is(_GO_REQUEST, "request", general=True),
 )
 
 WORDINGS: tuple[Wording, ...] = (
@@ -550,4 +537,29 @@ EXTACKS: tuple[Extack, ...] = (
         "it is not there",
         "route",
     ),
+)
+
+# Words of a ticket that point to a cause. They only say which of the possible causes to look at first.
+HINTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (cause, re.compile(pattern, re.IGNORECASE))
+    for cause, pattern in (
+        ("file_capability_void", r"\b[sg]etcap\b|file capabilit|\bxattr\b|cap_\w{1,20}[+=]\w?[ep]"),
+        (
+            "container_without_capability",
+            r"\bcap[-_]add\b|\bdocker\b|\bpodman\b|\bcri-o\b|kubernetes|\bk8s\b|container|sidecar",
+        ),
+        (
+            "unit_sandbox",
+            r"\bsystemd\b|\.service\b|DynamicUser|PrivateUsers|PrivateNetwork|Protect[A-Z]\w|Restrict[A-Z]\w",
+        ),
+        ("selinux_denied", r"\bselinux\b"),
+        ("apparmor_denied", r"\bapparmor\b(?!=)|\bsnap\b"),
+        ("seccomp_denied", r"\bseccomp\b|\bfirejail\b"),
+        ("userns_restricted", r"\bunprivileged_userns|\bbwrap\b|\bunshare\b"),
+        ("foreign_netns", r"\brootless\b|userns-remap|\bhost network\b"),
+        ("sysctl", r"disable_ipv6|\bipv6\b|/proc/sys\b|\bsysctl\b|read-only"),
+        ("driver_refused", r"\bVF\b|\bsr-?iov\b|\brf-?kill\b"),
+        ("link_state", r"\benslave|\bmaster \S|\bbond\d?\b"),
+        ("platform_refuses", r"\bWSL\b|\bgvisor\b|\bopenvz\b|\bfargate\b|\bandroid\b|\btermux\b"),
+    )
 )

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import NETLINK_ROUTE
@@ -17,6 +16,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgro
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._executables import read_executable
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._host import observe_host
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import observe_links
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._login import login_credentials
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import (
     netns_inode,
     observe_namespaces,
@@ -25,7 +25,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sockets import netlink_holders
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl import observe_sysctls
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Credentials,
     Grant,
     Host,
     Process,
@@ -120,18 +119,9 @@ def _resolve_executable(host: Host, workload: Workload, where: str) -> None:
     if not os.path.isfile(path):
         raise NotThere(f"{where}.executable: {path} does not exist or is no file")
     try:
-        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-        name, uid, gid = entry.pw_name, entry.pw_uid, entry.pw_gid
-        groups = tuple(os.getgrouplist(name, gid))
-    except KeyError:
-        if not user.isdigit():
-            raise NotThere(f"{where}.user: {user!r} is no user of this host, expected a name or a number") from None
-        uid = gid = int(user)
-        groups = (gid,)
-    held = host.bounding if uid == 0 else 0
-    workload.credentials = Credentials(
-        uid, uid, uid, uid, gid, gid, gid, gid, groups, effective=held, permitted=held, bounding=host.bounding
-    )
+        workload.credentials = login_credentials(user, host.bounding)
+    except ValueError as exc:
+        raise NotThere(f"{where}.user: {exc}") from None
     workload.user_ns = os.stat("/proc/self/ns/user").st_ino
     workload.net_ns = workload.target_ns or netns_inode(OWN_NETNS)
 
@@ -234,7 +224,8 @@ def _links_of(state: State, path: str, name: Optional[str]) -> bool:
 
 def _read_sysctls(state: State, workload: Workload) -> None:
     operations, keys = set(workload.operations), []
-    interface = workload.interface or (workload.route.interface if workload.route else None)
+    path = netns_source(workload)
+    interface = _true_name(state, path, workload.interface or (workload.route.interface if workload.route else None))
     if "forward" in operations:
         keys += ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
         keys += ["net/ipv4/conf/all/rp_filter"]
@@ -245,13 +236,19 @@ def _read_sysctls(state: State, workload: Workload) -> None:
         keys += [f"net/ipv6/conf/{interface}/disable_ipv6"] if interface else []
     if not keys:
         return
-    path = netns_source(workload)
     items = observe_sysctls(keys, state.unseen, netns=None if path == OWN_NETNS else path)
     for item in items:
         item.net_ns = netns_inode(path)
         item.read_only = item.read_only or _read_only_for(workload)
     known = {(item.key, item.net_ns) for item in state.sysctls}
     state.sysctls += [item for item in items if (item.key, item.net_ns) not in known]
+
+
+def _true_name(state: State, path: str, name: Optional[str]) -> Optional[str]:
+    """The name of a link that may have been named by an altname; sysctls know only the former."""
+    namespace = state.net_namespaces.get(netns_inode(path))
+    links = (namespace.links or []) if namespace else []
+    return next((link.name for link in links if name in link.altnames), name)
 
 
 def _read_only_for(workload: Workload) -> bool:

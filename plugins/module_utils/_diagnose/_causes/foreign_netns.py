@@ -74,6 +74,7 @@ def _finding(
     subject: Subject, actor: Actor, reason: str, operation: str, gate: str, bit: int, user_ns: Optional[int]
 ) -> Finding:
     name, capability = subject.workload.name, CAPABILITIES[bit]
+    asked = "move" if gate == "target" else operation
     net_ns = subject.workload.target_ns if gate in ("setns", "target") else subject.net_ns
     summary = {
         "cannot_join": f"{name} may not enter the named network namespace: it has no {capability} over its owner.",
@@ -97,10 +98,10 @@ def _finding(
         reason,
         gate=gate,
         capability=bit,
-        certainty=subject.certainty(operation),
+        certainty=subject.certainty(asked),
         policy_owner="container engine" if reason == "userns_remap" else "host",
         summary=summary,
-        evidence=evidence + subject.probe_evidence(operation),
+        evidence=evidence + subject.probe_evidence(asked),
         advice=ADVICE[reason],
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, PersistedSysctl, Remedy, Sysctl
 
 CAUSE = Cause(
@@ -66,9 +66,11 @@ def judge(subject: Subject) -> list[Finding]:
 
 
 def interface_of(subject: Subject) -> Optional[str]:
-    """The interface that the workload names, by itself or in its route."""
+    """The link that the workload names, by itself or in its route; by its name where an altname was given."""
     workload = subject.workload
-    return workload.interface or (workload.route.interface if workload.route else None)
+    named = workload.interface or (workload.route.interface if workload.route else None)
+    link = find_link(subject.namespace, named)
+    return link.name if link else named
 
 
 def _ipv6(subject: Subject) -> Optional[Finding]:
@@ -198,17 +200,17 @@ def netns_path(subject: Subject) -> Optional[str]:
 
 def _rp_filter(subject: Subject) -> Optional[Finding]:
     """Strict filtering drops packets from the named address on the named interface when the way back is another one."""
-    workload, namespace = subject.workload, subject.namespace
+    workload, namespace, interface = subject.workload, subject.namespace, interface_of(subject)
     if not workload.interface or not workload.address or namespace is None or namespace.routes is None:
         return None
     source = ipaddress.ip_interface(workload.address)
     if source.version != 4:
         return None
-    key = f"net/ipv4/conf/{workload.interface}/rp_filter"
+    key = f"net/ipv4/conf/{interface}/rp_filter"
     item, whole = subject.sysctl(key), subject.sysctl("net/ipv4/conf/all/rp_filter")
     values = [int(entry.value) for entry in (item, whole) if entry and entry.value and entry.value.isdigit()]
     back = _way_back(subject, source.network)
-    if item is None or not values or max(values) != 1 or back in (None, workload.interface):
+    if item is None or not values or max(values) != 1 or back in (None, interface):
         return None
     evidence = [Evidence(f"/proc/sys/{entry.key}", entry.value or "") for entry in (item, whole) if entry]
     evidence.append(Evidence("route", f"{source.network} goes out of {back}"))
@@ -216,7 +218,7 @@ def _rp_filter(subject: Subject) -> Optional[Finding]:
         subject,
         item,
         "rp_filter",
-        f"Packets from {source.network} on {workload.interface} are dropped: their way back is {back}, and rp_filter is strict.",
+        f"Packets from {source.network} on {interface} are dropped: their way back is {back}, and rp_filter is strict.",
         wanted="2",
     )
     found.evidence = evidence

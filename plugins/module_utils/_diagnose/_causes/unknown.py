@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import (
+    STATE_OPERATIONS,
+    Cause,
+    Subject,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding
 
 CAUSE = Cause(
@@ -27,7 +31,11 @@ def judge(subject: Subject) -> list[Finding]:
     prediction = subject.prediction
     if prediction is not None and prediction.error:
         return [_not_started(subject, prediction.error)]
-    refused = [probe for probe in subject.workload.probes if subject.refused_by_probe(probe.operation) == probe.answer]
+    refused = [
+        probe
+        for probe in subject.workload.probes
+        if probe.operation not in STATE_OPERATIONS and probe.answer not in ("allowed", "unknown")
+    ]
     if not refused:
         return []
     first = refused[0]
