@@ -1,0 +1,13 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of change, by the name that stands in receipts. A new kind is imported and listed here, nothing else."""
+
+from __future__ import annotations
+
+from ansible_collections.netlink.remediation.plugins.module_utils._change import Change
+from ansible_collections.netlink.remediation.plugins.module_utils._change._file import FileChange
+from ansible_collections.netlink.remediation.plugins.module_utils._change._sysctl import SysctlChange
+from ansible_collections.netlink.remediation.plugins.module_utils._change._xattr import XattrChange
+
+KINDS: dict[str, type[Change]] = {kind.kind: kind for kind in (FileChange, XattrChange, SysctlChange)}
