@@ -110,7 +110,7 @@ _value:
       type: list
       elements: dict
     pending:
-      description: Workloads that got their remedy in an earlier round and gain it when they are executed anew.
+      description: Workloads that got their remedy earlier and gain it when they are executed anew.
       type: list
       elements: str
 """

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
@@ -13,6 +14,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._pla
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding
 
 LINE = 400
+# Text that YAML reads as the same text without quotes, inside brackets too.
+_PLAIN_TEXT = re.compile(r"^[A-Za-z_/][A-Za-z0-9_/.+=@-]*$")
+_YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 EVIDENCE_LINES = 3
 
 
@@ -73,14 +77,23 @@ def _finding_lines(finding: Finding) -> list[str]:
 
 
 def describe_variables(variables: Mapping[str, Any]) -> str:
-    """Variables of a role on one line, as JSON (which is YAML) after each name; empty values are left out."""
-    return ", ".join(f"{name}: {json.dumps(_without_empty(value))}" for name, value in variables.items())
+    """Variables of a role on one line, as YAML; empty values are left out."""
+    return ", ".join(f"{name}: {flow(value)}" for name, value in variables.items())
 
 
-def _without_empty(value: Any) -> Any:
+def flow(value: Any) -> str:
+    """A value as YAML on one line, without the double quotes that Ansible's output would escape."""
     if isinstance(value, dict):
-        return {key: _without_empty(item) for key, item in value.items() if item not in (None, [], {})}
-    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+        return (
+            "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items() if item not in (None, [], {})) + "}"
+        )
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(flow(item) for item in value) + "]"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if _PLAIN_TEXT.match(value) and value.lower() not in _YAML_WORDS:
+        return value
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _next_lines(workload: Mapping[str, Any], plan: Optional[Plan]) -> list[str]:
@@ -90,10 +103,10 @@ def _next_lines(workload: Mapping[str, Any], plan: Optional[Plan]) -> list[str]:
     if any("name the workload" in entry.missing for entry in withheld):
         kind = workload.get("kind") or "pid"
         named = {"name": workload["name"], kind: workload.get(kind)}
-        lines.append(f"  to have it mended, name it: netlink_remediate_workloads: {json.dumps([named])}")
+        lines.append(f"  to have it mended, name it: netlink_remediate_workloads: {flow([named])}")
     words = sorted({word for entry in withheld for word in entry.missing} - {"name the workload"})
     if words:
-        lines.append(f"  to have it mended, accept: netlink_remediate_accept: {json.dumps(words)}")
+        lines.append(f"  to have it mended, accept: netlink_remediate_accept: {flow(words)}")
     lines += [f"  not applied: {entry.why}" for entry in withheld if not entry.missing]
     return lines
 

@@ -18,14 +18,14 @@ def test_verdicts_say_what_to_accept():
     lines = verdicts(found, plan(found["findings"], workloads=AGENT))
     assert lines[0] == "agent (executable /opt/agent): REFUSED"
     assert "  cause: missing_capability / not_root (proven; also: link_state)" in lines
-    assert '  to have it mended, accept: netlink_remediate_accept: ["interpreter"]' in lines
+    assert "  to have it mended, accept: netlink_remediate_accept: [interpreter]" in lines
     assert not [line for line in lines if "name it" in line]
 
 
 def test_verdicts_say_how_to_name_a_discovered_workload():
     found = diagnosis(finding(), kind="pid", pid=77)
     lines = verdicts(found, plan(found["findings"]))
-    assert '  to have it mended, name it: netlink_remediate_workloads: [{"name": "agent", "pid": 77}]' in lines
+    assert "  to have it mended, name it: netlink_remediate_workloads: [{name: agent, pid: 77}]" in lines
 
 
 def test_verdicts_show_refused_workloads_first_and_what_was_not_seen():

@@ -223,6 +223,15 @@ def test_a_pending_workload_starts_no_other_remedy():
     assert not second.roles
 
 
+def test_a_workload_whose_finding_is_pending_starts_no_other_remedy_and_fails_no_host():
+    found = [finding(pending=True), finding(gate="object", remedy=link(name="eth1", state="up"))]
+    plan = make_plan(found, named={"agent": True})
+    assert (plan.pending, plan.roles) == (["agent"], {})
+    for after in ({"agent": "refused"}, None):
+        outcome = outcome_of({"agent": "refused"}, after, found, running=True, plans=[plan])
+        assert (states(outcome), outcome.failures) == ({"agent": "pending"}, [])
+
+
 def test_a_remedy_of_a_role_that_does_not_exist_is_an_error():
     with pytest.raises(PlanError, match="netlink_unit"):
         make_plan([finding(remedy=Remedy("netlink_unit", {}))], named={"agent": False})

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines for a person: what they show can be copied into a play."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from ansible_collections.netlink.remediation.plugins.plugin_utils._report import clean, flow
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain",
+        "4242",
+        "yes",
+        "",
+        "a: b",
+        "it's",
+        "#x",
+        "[x]",
+        "a, b",
+        "10.0.0.1/24",
+        "2001:db8::1/64",
+        "net.ipv4.ip_forward",
+        "cap_net_admin+ep",
+        7,
+        True,
+        ["a", {"name": "eth0.100", "up": False}],
+        {"path": "/opt/x y", "state": "present"},
+    ],
+)
+def test_a_value_reads_back_as_it_was(value):
+    assert yaml.safe_load(flow(value)) == value
+
+
+def test_empty_values_of_a_dict_are_left_out():
+    assert flow([{"name": "eth0", "netns": None, "routes": [], "mtu": 0}]) == "[{name: eth0, mtu: 0}]"
+
+
+@pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\nb", "\u202eb", "a\x9bb", "\ud800"])
+def test_a_line_is_printable(text):
+    assert clean(text).isprintable()
