@@ -162,10 +162,12 @@ unvalidated:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._sysctl_plan import DEFAULT_PATH, plan_sysctls
 from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import (
     CHANGE_ARGUMENTS,
+    require_root,
     run_changes,
 )
 
@@ -186,12 +188,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
+        require_root()
         plan = plan_sysctls(module.params)
+        result = run_changes(module, plan.changes, unvalidated=plan.unvalidated)
     except ChangeError as exc:
         module.fail_json(msg=str(exc))
     for text in plan.warnings:
         module.warn(text)
-    module.exit_json(**run_changes(module, plan.changes, unvalidated=plan.unvalidated))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -56,12 +56,12 @@ class SysctlChange(Change):
         return None if path is None else str(path)
 
     def read(self) -> str:
-        """The value in force; raises ChangeError when it cannot be read any more."""
+        """The value in force, in the spelling of after or before where it means the same; raises ChangeError."""
         self._check_namespace()
         value, number = in_netns(self.netns, lambda: read_value(self.key))
         if value is None:
             raise ChangeError(f"{self.target} cannot be read: {errno_name(number or 0)}")
-        return str(value)
+        return next((known for known in (self.after, self.before) if same_value(value, known)), str(value))
 
     def write(self, value: str) -> None:
         """Set the value and put right what the kernel moved along; raises ChangeError when the kernel refuses."""

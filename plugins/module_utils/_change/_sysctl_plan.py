@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
-from ansible_collections.netlink.remediation.plugins.module_utils._change._file import file_change
+from ansible_collections.netlink.remediation.plugins.module_utils._change._file import FileChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._own_connection import find_session
 from ansible_collections.netlink.remediation.plugins.module_utils._change._sysctl import (
     Trial,
@@ -246,5 +246,5 @@ def _file_changes(texts: dict[str, str]) -> list[Change]:
     changes: list[Change] = []
     for path, text in texts.items():
         if text != current_text(path):
-            changes.append(file_change(path, None if is_spent(text) else text))
+            changes.append(FileChange.of(path, None if is_spent(text) else text))
     return changes

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.netlink.remediation.plugins.module_utils._change._sysctl_files import (
     HEADER,
     edit_text,
     is_spent,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl_d import parse_lines, same_value
-from hypothesis import given
-from hypothesis import strategies as st
 
 FORWARD = "net/ipv4/ip_forward"
 
