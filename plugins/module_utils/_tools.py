@@ -9,15 +9,59 @@ import os
 import re
 from typing import Optional
 
-# Names with a version or a variant after them count too: python3.11, bash5, lua5.4, node20.
+# Names with a version or a variant after them count too: python3.11, bash5, lua5.4, bash-static; not shaper.
 _INTERPRETER = re.compile(
     r"(python|pypy|perl|ruby|lua|luajit|php|node|nodejs|bash|dash|ash|ksh|mksh|zsh|fish|sh|tclsh|gawk|mawk|awk|java|guile)"
-    r"[-.0-9a-z]{0,12}"
+    r"([-.0-9][-.0-9a-z]{0,12})?"
 )
 _SHARED = frozenset(
-    "ip tc bridge nft iptables ip6tables xtables-nft-multi ebtables ethtool ss iw wg brctl ifconfig route busybox toybox "
-    "docker dockerd podman runc crun unshare nsenter bwrap setpriv capsh chroot sudo su env nohup timeout xargs "
-    "find vi vim nano tcpdump nmap socat nc ncat gdb strace".split()
+    [
+        "ip",
+        "tc",
+        "bridge",
+        "nft",
+        "iptables",
+        "ip6tables",
+        "xtables-nft-multi",
+        "ebtables",
+        "ethtool",
+        "ss",
+        "iw",
+        "wg",
+        "brctl",
+        "ifconfig",
+        "route",
+        "busybox",
+        "toybox",
+        "docker",
+        "dockerd",
+        "podman",
+        "runc",
+        "crun",
+        "unshare",
+        "nsenter",
+        "bwrap",
+        "setpriv",
+        "capsh",
+        "chroot",
+        "sudo",
+        "su",
+        "env",
+        "nohup",
+        "timeout",
+        "xargs",
+        "find",
+        "vi",
+        "vim",
+        "nano",
+        "tcpdump",
+        "nmap",
+        "socat",
+        "nc",
+        "ncat",
+        "gdb",
+        "strace",
+    ]
 )
 
 
