@@ -12,7 +12,7 @@ from typing import Optional
 # Names with a version or a variant after them count too: python3.11, bash5, lua5.4, bash-static; not shaper.
 _INTERPRETER = re.compile(
     r"(python|pypy|perl|ruby|lua|luajit|php|node|nodejs|bash|dash|ash|ksh|mksh|zsh|fish|sh|tclsh|gawk|mawk|awk|java|guile)"
-    r"([-.0-9][-.0-9a-z]{0,12})?"
+    r"([-.0-9][-.0-9a-z]*)?"
 )
 _SHARED = frozenset(
     [
