@@ -12,8 +12,9 @@ from __future__ import annotations
 import errno
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Iterable, Optional
+from typing import Optional
 
 # Bit number = position. capabilities(7), include/uapi/linux/capability.h.
 CAPABILITIES = (
@@ -65,6 +66,7 @@ CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
 CAP_SETUID = 7
 CAP_NET_ADMIN = 12
+CAP_SYS_PTRACE = 19
 CAP_SYS_ADMIN = 21
 
 # ioctl numbers of nsfs, include/uapi/linux/nsfs.h
@@ -192,7 +194,8 @@ def parse_capability_text(text: str) -> FileCapability:
     """Parse the text form of cap_from_text(3), e.g. "cap_net_admin,cap_net_raw+ep cap_bpf=i".
 
     A file has a single effective flag for all its capabilities, so a text that makes only some of the permitted or
-    inheritable capabilities effective cannot be stored and raises ValueError, as an unknown name or a syntax error does.
+    inheritable capabilities effective cannot be stored and raises ValueError, as an unknown name or a syntax error
+    does.
     """
     sets = {"e": 0, "i": 0, "p": 0}
     if not text.strip():
@@ -200,7 +203,9 @@ def parse_capability_text(text: str) -> FileCapability:
     for clause in text.split():
         match = _CLAUSE.match(clause)
         if not match or (not match["names"] and not match["actions"].startswith("=")):
-            raise ValueError(f"capability text {text!r} is not understood at {clause!r}: expected e.g. cap_net_admin+ep")
+            raise ValueError(
+                f"capability text {text!r} is not understood at {clause!r}: expected e.g. cap_net_admin+ep"
+            )
         names = [name for name in match["names"].split(",") if name]
         everything = not names or [name.lower() for name in names] == ["all"]
         mask = ALL_CAPABILITIES if everything else capability_mask(names)

@@ -434,8 +434,8 @@ ansible_facts:
                   description:
                     - What prevents or limits it.
                     - V(nosuid), the mount; V(script), the attribute is on a script; V(outside_bounding_set), pid 1
-                      lacks a capability; V(rootid), it is for another user namespace; V(permitted_only), no effective flag;
-                      V(inheritable_only), nothing permitted; V(empty), no capability in it;
+                      lacks a capability; V(rootid), it is for another user namespace; V(permitted_only), no effective
+                      flag; V(inheritable_only), nothing permitted; V(empty), no capability in it;
                       V(dropped_by_program), the program drops it at start.
                   returned: always
                   type: list

@@ -79,17 +79,17 @@ def processes_of_unit(unit: str) -> list[int]:
 def processes_of_container(name_or_id: str) -> list[int]:
     """The processes of a container, the main one first.
 
-    name_or_id: the id or its beginning, or the name where the engine keeps it on disk (docker, podman, cri-o, LXC).
+    name_or_id: the id or its beginning, or the name where the engine keeps it on disk (docker, podman, cri-o, LXC). A
+    name or beginning that fits more than one container names none.
     """
-    ids = _ids_of_name(name_or_id)
-
-    def belongs(_path: str, container: Optional[str]) -> bool:
-        if container is None:
-            return False
-        is_id = len(container) == 64
-        return container in ids or container == name_or_id or (is_id and container.startswith(name_or_id))
-
-    return _main_first([pid for pid, _id in _members(belongs)])
+    members: dict[str, list[int]] = {}
+    for pid, container in _members(lambda _path, container: container is not None):
+        members.setdefault(str(container), []).append(pid)
+    ids = {name_or_id, *_ids_of_name(name_or_id)}
+    found = [name for name in members if name in ids]
+    if not found:
+        found = [name for name in members if len(name) == 64 and name.startswith(name_or_id)]
+    return _main_first(members[found[0]]) if len(found) == 1 else []
 
 
 def _decode(unit: str) -> str:

@@ -25,6 +25,7 @@ MAX_INTERPRETERS = 5  # BINPRM_MAX_RECURSION and what exec_binprm() allows
 HEAD_SIZE = 256  # BINPRM_BUF_SIZE
 MAX_LINKS = 40  # MAXSYMLINKS
 MAX_PROGRAM = 64 << 20
+ELF_HEADER = 64
 
 PSEUDO_FILESYSTEMS = ("/proc", "/sys")
 
@@ -46,16 +47,15 @@ def read_executable(path: str, unseen: list[Unseen], root: str = "/") -> Executa
     try:
         real, found.writable_by = resolve(path, root)
         found.real_path = real
-        chain = _interpreters(real, root)
+        found.interpreter, loose = _interpreter(real, root)
     except OSError as exc:
         if exc.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESRCH):
             unseen.append(Unseen(root + path, f"{exc.strerror} ({errno_name(exc.errno or 0)})"))
         found.exists = False
         return found
-    if chain:
-        found.interpreter = chain[-1]
+    if found.interpreter:
         found.script_capability, _raw, _unmapped = _read_capability(root + real, unseen)
-        _judge_path(found, chain, root)
+        found.writable_by = found.writable_by or loose
     counts = root + (found.interpreter or real)
     try:
         status = os.stat(counts)
@@ -131,25 +131,22 @@ def _loose(place: str, name: str, status: Optional[os.stat_result] = None) -> Op
     return name if status.st_uid != 0 or status.st_mode & 0o022 else None
 
 
-def _interpreters(real: str, root: str) -> list[str]:
-    """The interpreters of a #! chain, without symbolic links; empty for a program that is no script."""
-    chain: list[str] = []
-    while len(chain) < MAX_INTERPRETERS:
+def _interpreter(real: str, root: str) -> tuple[Optional[str], Optional[str]]:
+    """(last interpreter of a #! chain without symbolic links, first loose component on the way); (None, None) if none."""
+    last: Optional[str] = None
+    first_loose: Optional[str] = None
+    for _depth in range(MAX_INTERPRETERS):
         try:
-            with open(root + (chain[-1] if chain else real), "rb", buffering=0) as file:
+            with open(root + (last or real), "rb", buffering=0) as file:
                 head = file.read(HEAD_SIZE)
         except OSError:
             break  # A directory, or not readable: then it cannot be told from a binary.
         words = head[2:].partition(b"\n")[0].split(None, 1) if head[:2] == b"#!" else []
         if not words:
             break
-        chain.append(resolve(os.fsdecode(words[0]), root)[0])
-    return chain
-
-
-def _judge_path(found: Executable, chain: list[str], root: str) -> None:
-    for interpreter in chain:
-        found.writable_by = found.writable_by or resolve(interpreter, root)[1]
+        last, loose = resolve(os.fsdecode(words[0]), root)
+        first_loose = first_loose or loose
+    return last, first_loose
 
 
 def _read_capability(path: str, unseen: list[Unseen]) -> tuple[Optional[FileCapability], Optional[str], bool]:
@@ -193,8 +190,8 @@ def _own_doing(path: str, unseen: list[Unseen]) -> tuple[bool, bool]:
     """
     try:
         with open(path, "rb", buffering=0) as file:
-            head = file.read(64)
-            if head[:4] != b"\x7fELF":
+            head = file.read(ELF_HEADER)
+            if head[:4] != b"\x7fELF" or len(head) < ELF_HEADER:
                 return False, False
             size = min(os.fstat(file.fileno()).st_size, MAX_PROGRAM)
             with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as data:

@@ -9,7 +9,7 @@ import os
 import re
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_PTRACE, errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import (
     namespace_inode,
     note,
@@ -17,7 +17,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
     read_credentials,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sockets import netlink_table
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Host, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Host, Unseen
 
 LSM_LIST = "/sys/kernel/security/lsm"
 RESTRICTIONS = (
@@ -46,6 +46,7 @@ def observe_host(unseen: list[Unseen]) -> Host:
     own = read_credentials(os.getpid(), os.getpid())
     if own is not None:
         host.euid, host.effective = own.euid, own.effective
+        _note_hidden_processes(own, unseen)
     try:
         # Each registered protocol has a socket of the kernel's own, with port 0; per network namespace, most have.
         host.protocols = sorted({row.protocol for row in netlink_table(os.getpid()) if row.port == 0})
@@ -71,6 +72,19 @@ def _initial(kind: str, known: int, unseen: list[Unseen]) -> Optional[int]:
 def _nested() -> bool:
     """Whether the observer is in a child user namespace. The uid map cannot tell: a child may map all ids too."""
     return os.stat("/proc/self/ns/user").st_ino != USER_NS_INIT_INO
+
+
+def _note_hidden_processes(own: Credentials, unseen: list[Unseen]) -> None:
+    """Say that /proc hides the processes of others (hidepid of proc(5)), if it does so from the observer."""
+    if own.effective >> CAP_SYS_PTRACE & 1:
+        return
+    for line in read_bytes("/proc/self/mountinfo", 1 << 24).decode("utf-8", "replace").splitlines():
+        mount, _dash, rest = line.partition(" - ")
+        option = re.search(r"\bhidepid=(\w+)", rest)
+        if mount.split(" ")[4] == "/proc" and option and option[1] not in ("0", "off"):
+            unseen.append(
+                Unseen("/proc", f"mounted with hidepid={option[1]}, which hides the processes of other users")
+            )
 
 
 def _security_modules(unseen: list[Unseen]) -> list[str]:

@@ -100,9 +100,10 @@ def read_credentials(pid: int, tid: int) -> Optional[Credentials]:
 def parse_credentials(status: bytes) -> Credentials:
     """Credentials from the content of a status file (proc_pid_status(5)); securebits stay unknown."""
     start, sets = status.index(b"\nUid:"), status.index(b"\nCapInh:")
+    last = status.find(b"\nSeccomp:", sets)  # Missing where the kernel has none.
     return _credentials(
         status[start : status.index(b"\n", status.index(b"\nGroups:", start) + 1)],
-        status[sets : status.find(b"\n", status.find(b"\nSeccomp:", sets) + 1)],
+        status[sets : status.index(b"\n", last + 1) if last > 0 else None],
     )
 
 
