@@ -107,19 +107,7 @@ def predict_execve(
 
     ambient = 0 if capability or changed else before.ambient
     permitted |= ambient
-    after = replace(
-        before,
-        euid=euid,
-        suid=euid,
-        fsuid=euid,
-        egid=egid,
-        sgid=egid,
-        fsgid=egid,
-        effective=permitted if effective else ambient,
-        permitted=permitted,
-        ambient=ambient,
-        securebits=None if before.securebits is None else before.securebits & ~SECBIT_KEEP_CAPS,
-    )
+    after = _become(before, (euid, egid), permitted, permitted if effective else ambient, ambient)
     if before.ambient and not ambient:
         notes.append("ambient_cleared")
     if capability and capability.permitted & permitted and not effective:
@@ -137,6 +125,23 @@ def after_start(credentials: Credentials, file: Executable, root: Optional[int] 
     if credentials.inheritable >> CAP_NET_ADMIN & 1:
         return credentials
     return replace(credentials, effective=0, permitted=0, inheritable=0, ambient=0)
+
+
+def _become(before: Credentials, ids: tuple[int, int], permitted: int, effective: int, ambient: int) -> Credentials:
+    euid, egid = ids
+    return replace(
+        before,
+        euid=euid,
+        suid=euid,
+        fsuid=euid,
+        egid=egid,
+        sgid=egid,
+        fsgid=egid,
+        effective=effective,
+        permitted=permitted,
+        ambient=ambient,
+        securebits=None if before.securebits is None else before.securebits & ~SECBIT_KEEP_CAPS,
+    )
 
 
 def _root(rootids: Sequence[int], uid_map: Optional[Sequence[IdRange]]) -> Optional[int]:
