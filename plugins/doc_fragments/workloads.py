@@ -42,7 +42,8 @@ options:
         type: str
       operations:
         description:
-          - What the workload does. All but the last three are changes that need C(CAP_NET_ADMIN) over the network namespace.
+          - What the workload does. All but the last three are changes that need C(CAP_NET_ADMIN) over the network
+            namespace.
           - V(action) is a tc action, which the kernel allows in the initial user namespace only.
           - V(netns) makes a network namespace, or enters the one named by O(workloads[].netns).
           - V(userns) makes a user namespace with a network namespace of its own, as rootless tools do.
@@ -79,7 +80,8 @@ options:
             default: 254
       netns:
         description:
-          - Path of the network namespace on which it works, for example V(/run/netns/blue). The workload's own if not given.
+          - Path of the network namespace on which it works, for example V(/run/netns/blue). The workload's own if not
+            given.
           - With the operation V(link) alone and a O(workloads[].interface) of its own namespace it names the namespace
             that the link is moved to.
         type: path

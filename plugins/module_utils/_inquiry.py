@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn, Optional
+from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import Diagnosis, Verdict, diagnose
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._request import parse_workloads
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import NotThere, collect
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import NotThereError, collect
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._grants import read_grants
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._imitate import Context
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import probe
@@ -62,7 +63,7 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def run(module: AnsibleModule) -> NoReturn:
+def run(module: AnsibleModule) -> None:
     """Carry out the module's task and exit."""
     parameters = module.params
     try:
@@ -70,7 +71,7 @@ def run(module: AnsibleModule) -> NoReturn:
             state = load_snapshot(parameters["snapshot"], parameters["snapshot_file"])
         else:
             state = inquire(parameters)
-    except (NotThere, ValueError) as exc:
+    except (NotThereError, ValueError) as exc:
         module.fail_json(msg=str(exc))
     result = report(diagnose(state))
     if parameters["include_snapshot"]:
@@ -122,7 +123,9 @@ def load_snapshot(data: Any, path: Optional[str]) -> State:
             with open(path, encoding="utf-8") as file:
                 data = json.load(file)
         except OSError as exc:
-            raise ValueError(f"snapshot_file: {path} cannot be read ({exc.strerror}), expected a saved snapshot") from None
+            raise ValueError(
+                f"snapshot_file: {path} cannot be read ({exc.strerror}), expected a saved snapshot"
+            ) from None
         except ValueError as exc:
             raise ValueError(f"snapshot_file: {path} is no JSON ({exc}), expected a saved snapshot") from None
     if not isinstance(data, dict) or data.get("schema") != SNAPSHOT_SCHEMA:

@@ -276,7 +276,8 @@ class Executable:
     """A file that could be executed, and what counts for its credentials.
 
     path: as asked; real_path: after following symbolic links. interpreter: the final interpreter of the #! chain, whose
-    owner, mode and capabilities count instead, or None. mode, uid, gid, capability, nosuid describe the file that counts
+    owner, mode and capabilities count instead, or None. mode, uid, gid, capability, nosuid describe the file that
+    counts
     (the interpreter of a script); script_capability is the xattr on the script itself, which the kernel ignores.
     capability_raw: the xattr as hex, "" for an empty value, None when there is none. capability_unmapped: the xattr
     belongs to a user namespace that is neither the observer's nor an ancestor's (EOVERFLOW).
@@ -469,8 +470,6 @@ def file_key(path: str, mnt_ns: Optional[int]) -> str:
     return f"mnt:[{mnt_ns}]{path}"
 
 
-
-
 def to_plain(value: Any) -> Any:
     """Dataclasses, tuples and mappings as the dicts, lists and scalars that JSON knows; mapping keys become strings."""
     if dataclasses.is_dataclass(value):
@@ -482,7 +481,7 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 

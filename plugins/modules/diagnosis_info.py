@@ -237,11 +237,14 @@ snapshot:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.netlink.remediation.plugins.module_utils._inquiry import ARGUMENTS, run
 
 
 def main():
-    module = AnsibleModule(argument_spec=ARGUMENTS, mutually_exclusive=[("snapshot", "snapshot_file")], supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, mutually_exclusive=[("snapshot", "snapshot_file")], supports_check_mode=True
+    )
     run(module)
 
 

@@ -127,9 +127,7 @@ def seteuid(uid):
 def capset(effective, permitted):
     header = struct.pack("=Ii", 0x20080522, 0)
     low, high = 0xFFFFFFFF, 32
-    data = struct.pack(
-        "=6I", effective & low, permitted & low, 0, effective >> high, permitted >> high, 0
-    )
+    data = struct.pack("=6I", effective & low, permitted & low, 0, effective >> high, permitted >> high, 0)
     check(LIBC.capset(header, data))
 
 
@@ -166,12 +164,14 @@ def thread():
 
 
 def run(*words):
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
     if done.returncode:
-        raise Failed(done.stdout.decode().partition("\n")[0] or str(done.returncode))
+        raise CommandFailedError(done.stdout.decode().partition("\n")[0] or str(done.returncode))
 
 
-class Failed(Exception):
+class CommandFailedError(Exception):
     """A command that did not succeed, with what it printed."""
 
 
@@ -204,7 +204,7 @@ def main():
             print("ok", flush=True)
         except OSError as exc:
             print(errno.errorcode.get(exc.errno, exc.errno), flush=True)
-        except Failed as exc:
+        except CommandFailedError as exc:
             print(exc, flush=True)
 
 

@@ -4,7 +4,8 @@
 """A host of a case's own: a process tree in namespaces of its own, in which everything may be broken.
 
 It has its own mount, network, pid, ipc and uts namespaces, so pid 1's network namespace is the case's, and empty
-directories in place of /run, /srv, /etc/sysctl.d, /etc/ufw and /var/lib/netlink-remediation. Nothing that happens in it is
+directories in place of /run, /srv, /etc/sysctl.d, /etc/ufw and /var/lib/netlink-remediation. Nothing that happens in
+it is
 visible outside, and it ends with the test. Needs root.
 """
 
@@ -92,7 +93,20 @@ class MiniHost:
 
     def __enter__(self) -> MiniHost:
         self.init = subprocess.Popen(
-            ["unshare", "-n", "-m", "-p", "-f", "-i", "-u", "--mount-proc", "--propagation", "private", "--kill-child", "--"]
+            [
+                "unshare",
+                "-n",
+                "-m",
+                "-p",
+                "-f",
+                "-i",
+                "-u",
+                "--mount-proc",
+                "--propagation",
+                "private",
+                "--kill-child",
+                "--",
+            ]
             + ["sh", "-c", SETUP, "sh", str(HERE / "agent.py")]
             + ([f"setpriv --bounding-set={self.bounding} --inh-caps={self.bounding}"] if self.bounding else []),
             stdout=subprocess.PIPE,
@@ -158,5 +172,7 @@ class MiniHost:
         return result
 
     def snapshot(self) -> str:
-        """Everything that a fix may change: files with modes and xattrs, sysctls of the network, links, addresses, routes."""
+        """Everything that a fix may change: files with modes and xattrs, sysctls of the network, links, addresses,
+        routes.
+        """
         return self.sh(SNAPSHOT)

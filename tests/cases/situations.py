@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Broken workloads and their healthy look-alikes: each builds itself on a host of its own.
 
-A broken situation says which cause and reason must come first, and what its client sees; a healthy one looks like it and
-must come out allowed, with no finding. The client is the real program (or the netlink client of agent.py) and says "ok" or
-what went wrong.
+A broken situation says which cause and reason must come first, and what its client sees; a healthy one looks like it
+and must come out allowed, with no finding. The client is the real program (or the netlink client of agent.py) and says
+"ok" or what went wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NO_CAP = "Operation not permitted|EPERM"
 
 @dataclass
 class Situation:
-    """What a setup returns. undo: shell script that takes back what a successful client did; restart: starts it anew."""
+    """What a setup returns. undo: script that takes back what a successful client did; restart: starts it anew."""
 
     workload: dict[str, Any]
     client: Callable[[], str]
@@ -37,7 +37,9 @@ class Situation:
 
 @dataclass
 class Case:
-    """One row of the table. symptom: what the client prints when refused; fix: a remedy must be offered and must work."""
+    """One row of the table. symptom: what the client prints when refused; fix: a remedy must be offered and must
+    work.
+    """
 
     name: str
     setup: Callable[[MiniHost], Situation]
@@ -88,8 +90,12 @@ def command(host: MiniHost, *words: str) -> Callable[[], str]:
 def install(host: MiniHost, program: str, name: str, capabilities: str = "") -> str:
     """Copy a program to /srv under a name and give the copy capabilities; its path."""
     path = f"/srv/{name}"
-    host.sh('cp "$1" "$2"; chmod 0755 "$2"; if [ -n "$3" ]; then setcap "$3" "$2"; fi',
-            str(shutil.which(program, path="/usr/sbin:/sbin:/usr/bin:/bin")), path, capabilities)
+    host.sh(
+        'cp "$1" "$2"; chmod 0755 "$2"; if [ -n "$3" ]; then setcap "$3" "$2"; fi',
+        str(shutil.which(program, path="/usr/sbin:/sbin:/usr/bin:/bin")),
+        path,
+        capabilities,
+    )
     return path
 
 
@@ -250,8 +256,10 @@ def process_without_no_new_privs(host):
 @broken("file_capability_void", "script")
 def capability_on_a_script(host):
     install(host, "tc", "tc-of-ours")
-    host.sh("printf '#!/bin/sh\nexec /srv/tc-of-ours qdisc add dev lo root pfifo\n' > /srv/tool; chmod 0755 /srv/tool; "
-            "setcap cap_net_admin+ep /srv/tool")
+    host.sh(
+        "printf '#!/bin/sh\nexec /srv/tc-of-ours qdisc add dev lo root pfifo\n' > /srv/tool; chmod 0755 /srv/tool; "
+        "setcap cap_net_admin+ep /srv/tool"
+    )
     return Situation(
         {"executable": "/srv/tool", "user": "4242", "operations": ["qdisc"]}, command(host, *USER, "/srv/tool")
     )
@@ -260,8 +268,10 @@ def capability_on_a_script(host):
 @broken("file_capability_void", "script")
 def running_script_with_a_capability(host):
     install(host, "python3", "netd")
-    host.sh("sed 's,^# Copy,#!/srv/netd\\n# Copy,;' /srv/agent.py | sed '1{/^#!/!i #!/srv/netd\n}' > /srv/tool; "
-            "chmod 0755 /srv/tool; setcap cap_net_admin+ep /srv/tool")
+    host.sh(
+        "sed 's,^# Copy,#!/srv/netd\\n# Copy,;' /srv/agent.py | sed '1{/^#!/!i #!/srv/netd\n}' > /srv/tool; "
+        "chmod 0755 /srv/tool; setcap cap_net_admin+ep /srv/tool"
+    )
     return running(host.agent(*USER, python="", script="/srv/tool"))
 
 
@@ -275,16 +285,29 @@ def capability_on_the_interpreter_of_a_script(host):
 @broken("file_capability_void", "outside_bounding_set", bounding="-net_admin")
 def file_capability_that_no_login_may_have(host):
     path = install(host, "tc", "tc-of-ours", "cap_net_admin+ep")
-    client = command(host, "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", *USER, path, "qdisc", "add",
-                     "dev", "lo", "root", "pfifo")
+    client = command(
+        host,
+        "setpriv",
+        "--bounding-set=-net_admin",
+        "--inh-caps=-net_admin",
+        *USER,
+        path,
+        "qdisc",
+        "add",
+        "dev",
+        "lo",
+        "root",
+        "pfifo",
+    )
     return Situation({"executable": path, "user": "4242", "operations": ["qdisc"]}, client)
 
 
 @broken("file_capability_void", "outside_bounding_set")
 def process_whose_bounding_set_lacks_it(host):
     install(host, "python3", "netd", "cap_net_admin+p")
-    return running(host.agent("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", *USER,
-                              python="/srv/netd"))
+    return running(
+        host.agent("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", *USER, python="/srv/netd")
+    )
 
 
 @broken("file_capability_void", "dropped_by_program")
@@ -314,7 +337,13 @@ def capability_without_the_effective_flag(host):
     path = install(host, "python3", "netd", "cap_net_admin+p")
     return Situation(
         {"executable": path, "user": "4242"},
-        command(host, *USER, "sh", "-c", f"echo link | {path} {AGENT} | grep -v EPERM | grep -x ok || {{ echo EPERM; false; }}"),
+        command(
+            host,
+            *USER,
+            "sh",
+            "-c",
+            f"echo link | {path} {AGENT} | grep -v EPERM | grep -x ok || {{ echo EPERM; false; }}",
+        ),
     )
 
 
@@ -527,11 +556,13 @@ def uid_with_mapping(host):
 
 def router(host, script=""):
     """Two networks and a client that asks the kernel whether it would forward a packet between them."""
-    host.sh("ip link add v0 type veth peer name p0; ip link add v1 type veth peer name p1; "
-            "for l in v0 v1 p0 p1; do ip link set $l up; done; "
-            "ip address add 192.0.2.1/24 dev v0; ip address add 198.51.100.1/24 dev v1; "
-            "for k in all v0 v1; do echo 0 > /proc/sys/net/ipv4/conf/$k/rp_filter; done; "
-            "echo 0 > /proc/sys/net/ipv4/ip_forward; " + script)
+    host.sh(
+        "ip link add v0 type veth peer name p0; ip link add v1 type veth peer name p1; "
+        "for l in v0 v1 p0 p1; do ip link set $l up; done; "
+        "ip address add 192.0.2.1/24 dev v0; ip address add 198.51.100.1/24 dev v1; "
+        "for k in all v0 v1; do echo 0 > /proc/sys/net/ipv4/conf/$k/rp_filter; done; "
+        "echo 0 > /proc/sys/net/ipv4/ip_forward; " + script
+    )
     client = command(host, "ip", "route", "get", "198.51.100.9", "from", "192.0.2.9", "iif", "v0")
     return Situation({"pid": host.agent().pid, "operations": ["forward"]}, client)
 
@@ -569,21 +600,29 @@ def a_later_file_turns_forwarding_off(host):
 
 @healthy("sysctl", "overridden")
 def an_earlier_file_turns_forwarding_off(host):
-    return router(host, PERSISTED + "echo net/ipv4/ip_forward=0 > /etc/sysctl.d/50-theirs.conf; "
-                  "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    return router(
+        host,
+        PERSISTED + "echo net/ipv4/ip_forward=0 > /etc/sysctl.d/50-theirs.conf; echo 1 > /proc/sys/net/ipv4/ip_forward",
+    )
 
 
 @broken("sysctl", "rewritten_by_service", symptom="No route to host|Network is unreachable|Invalid")
 def a_firewall_turns_forwarding_off_again(host):
-    return router(host, PERSISTED + "mount -t tmpfs -o mode=0755 tmpfs /etc/default; echo ENABLED=yes > /etc/ufw/ufw.conf; "
-                  "echo IPT_SYSCTL=/etc/ufw/sysctl.conf > /etc/default/ufw; echo net/ipv4/ip_forward=0 > /etc/ufw/sysctl.conf")
+    return router(
+        host,
+        PERSISTED + "mount -t tmpfs -o mode=0755 tmpfs /etc/default; echo ENABLED=yes > /etc/ufw/ufw.conf; "
+        "echo IPT_SYSCTL=/etc/ufw/sysctl.conf > /etc/default/ufw; echo net/ipv4/ip_forward=0 > /etc/ufw/sysctl.conf",
+    )
 
 
 @healthy("sysctl", "rewritten_by_service")
 def a_firewall_that_is_not_enabled(host):
-    return router(host, PERSISTED + "mount -t tmpfs -o mode=0755 tmpfs /etc/default; echo ENABLED=no > /etc/ufw/ufw.conf; "
-                  "echo IPT_SYSCTL=/etc/ufw/sysctl.conf > /etc/default/ufw; echo net/ipv4/ip_forward=0 > /etc/ufw/sysctl.conf; "
-                  "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    return router(
+        host,
+        PERSISTED + "mount -t tmpfs -o mode=0755 tmpfs /etc/default; echo ENABLED=no > /etc/ufw/ufw.conf; "
+        "echo IPT_SYSCTL=/etc/ufw/sysctl.conf > /etc/default/ufw; echo net/ipv4/ip_forward=0 > /etc/ufw/sysctl.conf; "
+        "echo 1 > /proc/sys/net/ipv4/ip_forward",
+    )
 
 
 READ_ONLY = "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; exec python3 " + AGENT
@@ -628,8 +667,11 @@ def ipv6_is_off_after_the_next_boot(host):
 
 @broken("sysctl", "rp_filter", symptom="Invalid cross-device link|RTNETLINK", fix=True)
 def strict_filtering_of_an_asymmetric_path(host):
-    situation = router(host, PERSISTED + "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv4/conf/v0/rp_filter; "
-                       "ip route add 203.0.113.0/24 via 198.51.100.2")
+    situation = router(
+        host,
+        PERSISTED + "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv4/conf/v0/rp_filter; "
+        "ip route add 203.0.113.0/24 via 198.51.100.2",
+    )
     situation.workload.update(interface="v0", address="203.0.113.9/24")
     situation.client = command(host, "ip", "route", "get", "198.51.100.9", "from", "203.0.113.9", "iif", "v0")
     return situation
@@ -637,8 +679,11 @@ def strict_filtering_of_an_asymmetric_path(host):
 
 @healthy("sysctl", "rp_filter")
 def strict_filtering_of_a_symmetric_path(host):
-    situation = router(host, PERSISTED + "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv4/conf/v0/rp_filter; "
-                       "ip route add 203.0.113.0/24 via 192.0.2.2")
+    situation = router(
+        host,
+        PERSISTED + "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv4/conf/v0/rp_filter; "
+        "ip route add 203.0.113.0/24 via 192.0.2.2",
+    )
     situation.workload.update(interface="v0", address="203.0.113.9/24")
     situation.client = command(host, "ip", "route", "get", "198.51.100.9", "from", "203.0.113.9", "iif", "v0")
     return situation
@@ -672,16 +717,35 @@ def link_that_lies_in_another_namespace(host):
 @healthy("link_state", "wrong_netns")
 def link_of_the_named_namespace(host):
     veth(host, "ip netns add blue; ip link set v0 netns blue")
-    return link_client(host, "-n", "blue", "link", "set", "v0", "up", interface="v0", netns="/run/netns/blue",
-                       operations=["netns", "link"])
+    return link_client(
+        host,
+        "-n",
+        "blue",
+        "link",
+        "set",
+        "v0",
+        "up",
+        interface="v0",
+        netns="/run/netns/blue",
+        operations=["netns", "link"],
+    )
 
 
 @broken("link_state", "down", symptom="Device for nexthop is not up|Network is down", fix=True)
 def route_over_a_link_that_is_down(host):
     veth(host, "ip address add 192.0.2.1/24 dev v0; ip link set v0 down")
     route = {"dst": "198.51.100.0/24", "interface": "v0"}
-    return link_client(host, "route", "add", "198.51.100.0/24", "dev", "v0", undo="ip route del 198.51.100.0/24",
-                       operations=["route"], route=route)
+    return link_client(
+        host,
+        "route",
+        "add",
+        "198.51.100.0/24",
+        "dev",
+        "v0",
+        undo="ip route del 198.51.100.0/24",
+        operations=["route"],
+        route=route,
+    )
 
 
 @healthy("link_state", "down")
@@ -694,32 +758,55 @@ def route_over_a_link_that_is_up(host):
 @healthy("link_state", "down")
 def address_on_a_link_that_is_down(host):
     veth(host, "ip link set v0 down")
-    return link_client(host, "address", "add", "192.0.2.1/24", "dev", "v0", operations=["address"], interface="v0",
-                       address="192.0.2.1/24")
+    return link_client(
+        host,
+        "address",
+        "add",
+        "192.0.2.1/24",
+        "dev",
+        "v0",
+        operations=["address"],
+        interface="v0",
+        address="192.0.2.1/24",
+    )
 
 
 @broken("link_state", "no_address", symptom="Nexthop has invalid gateway|unreachable", fix=True)
 def gateway_that_no_address_covers(host):
     veth(host)
     route = {"dst": "198.51.100.0/24", "gateway": "192.0.2.9", "interface": "v0"}
-    return link_client(host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0",
-                       undo="ip route del 198.51.100.0/24", operations=["route"], route=route, address="192.0.2.1/24")
+    return link_client(
+        host,
+        "route",
+        "add",
+        "198.51.100.0/24",
+        "via",
+        "192.0.2.9",
+        "dev",
+        "v0",
+        undo="ip route del 198.51.100.0/24",
+        operations=["route"],
+        route=route,
+        address="192.0.2.1/24",
+    )
 
 
 @healthy("link_state", "no_address")
 def gateway_that_an_address_covers(host):
     veth(host, "ip address add 192.0.2.1/24 dev v0")
     route = {"dst": "198.51.100.0/24", "gateway": "192.0.2.9", "interface": "v0"}
-    return link_client(host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"],
-                       route=route)
+    return link_client(
+        host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"], route=route
+    )
 
 
 @healthy("link_state", "no_address")
 def gateway_that_a_route_of_the_link_covers(host):
     veth(host, "ip route add 192.0.2.9/32 dev v0")
     route = {"dst": "198.51.100.0/24", "gateway": "192.0.2.9", "interface": "v0"}
-    return link_client(host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"],
-                       route=route)
+    return link_client(
+        host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"], route=route
+    )
 
 
 @broken("link_state", "busy", symptom="Device or resource busy")
@@ -772,39 +859,60 @@ def group_of_its_own(host):
 @broken("already_exists", "same", verdict="allowed", symptom="already assigned|File exists")
 def address_that_is_there(host):
     veth(host, "ip address add 192.0.2.1/24 dev v0")
-    return link_client(host, "address", "add", "192.0.2.1/24", "dev", "v0", operations=["address"], interface="v0",
-                       address="192.0.2.1/24")
+    return link_client(
+        host,
+        "address",
+        "add",
+        "192.0.2.1/24",
+        "dev",
+        "v0",
+        operations=["address"],
+        interface="v0",
+        address="192.0.2.1/24",
+    )
 
 
 @healthy("already_exists", "same")
 def address_with_another_prefix(host):
     veth(host, "ip address add 192.0.2.1/24 dev v0")
-    return link_client(host, "address", "add", "192.0.2.1/25", "dev", "v0", operations=["address"], interface="v0",
-                       address="192.0.2.1/25")
+    return link_client(
+        host,
+        "address",
+        "add",
+        "192.0.2.1/25",
+        "dev",
+        "v0",
+        operations=["address"],
+        interface="v0",
+        address="192.0.2.1/25",
+    )
 
 
 @broken("already_exists", "different", symptom="File exists")
 def route_to_the_same_network_by_another_gateway(host):
     veth(host, "ip address add 192.0.2.1/24 dev v0; ip route add 198.51.100.0/24 via 192.0.2.8")
     route = {"dst": "198.51.100.0/24", "gateway": "192.0.2.9", "interface": "v0"}
-    return link_client(host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"],
-                       route=route)
+    return link_client(
+        host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"], route=route
+    )
 
 
 @broken("already_exists", "same", verdict="allowed", symptom="File exists")
 def route_that_is_there(host):
     veth(host, "ip address add 192.0.2.1/24 dev v0; ip route add 198.51.100.0/24 via 192.0.2.9")
     route = {"dst": "198.51.100.0/24", "gateway": "192.0.2.9", "interface": "v0"}
-    return link_client(host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"],
-                       route=route)
+    return link_client(
+        host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"], route=route
+    )
 
 
 @healthy("already_exists", "different")
 def route_with_another_metric(host):
     veth(host, "ip address add 192.0.2.1/24 dev v0; ip route add 198.51.100.0/24 via 192.0.2.8 metric 7")
     route = {"dst": "198.51.100.0/24", "gateway": "192.0.2.9", "interface": "v0"}
-    return link_client(host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"],
-                       route=route)
+    return link_client(
+        host, "route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "v0", operations=["route"], route=route
+    )
 
 
 # --- 10 unknown -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, the netlink.remediation authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every cause on a real kernel: the broken case is refused and named, its fix works and is taken back, its look-alike passes."""
+"""Every cause on a real kernel: the broken case is refused and named, its fix works and is taken back, its look-alike
+passes.
+"""
 
 from __future__ import annotations
 

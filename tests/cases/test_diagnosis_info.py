@@ -29,7 +29,10 @@ def host() -> Any:
         ({"workloads": [{"name": "w", "executable": "/srv/none"}]}, "executable: /srv/none does not exist"),
         ({"workloads": [{"name": "w", "executable": "/srv/file", "user": "no-one"}]}, "user: 'no-one' is no user"),
         ({"workloads": [{"name": "w", "pid": 1, "netns": "/srv/file"}]}, "netns: /srv/file is no network namespace"),
-        ({"workloads": [{"name": "w", "pid": 1, "netns": "/run/netns/x"}]}, "netns: /run/netns/x is no network namespace"),
+        (
+            {"workloads": [{"name": "w", "pid": 1, "netns": "/run/netns/x"}]},
+            "netns: /run/netns/x is no network namespace",
+        ),
         ({"workloads": [{"name": "w", "pid": 1, "operations": ["fly"]}]}, "operations"),
         ({"workloads": [{"name": "w", "pid": 1, "address": "::1"}]}, "address: '::1' is no address with prefix length"),
         ({"snapshot": {"schema": 1, "colour": "red"}}, "snapshot: colour: unknown key of State"),
@@ -65,7 +68,9 @@ def test_a_snapshot_in_a_file_is_the_same(host: MiniHost) -> None:
     assert host.module("diagnosis_info", snapshot_file="/srv/saved.json")["workloads"] == live["workloads"]
 
 
-def test_discovery_names_holders_that_would_be_refused_as_possible_and_leaves_out_those_that_may(host: MiniHost) -> None:
+def test_discovery_names_holders_that_would_be_refused_as_possible_and_leaves_out_those_that_may(
+    host: MiniHost,
+) -> None:
     refused, allowed, without = host.agent(*USER), host.agent(), host.agent(*USER)
     for agent in (refused, allowed):
         assert agent.do("open") == "ok"
@@ -101,13 +106,19 @@ def test_a_unit_that_does_not_run_is_unknown_and_said(host: MiniHost) -> None:
 
 def test_many_workloads_are_judged_in_one_call_each_by_its_own(host: MiniHost) -> None:
     good, bad = host.agent(), host.agent(*USER)
-    result = host.module("diagnosis_info", workloads=[{"name": "good", "pid": good.pid}, {"name": "bad", "pid": bad.pid}])
-    assert [(item["name"], item["verdict"]) for item in result["workloads"]] == [("good", "allowed"), ("bad", "refused")]
+    result = host.module(
+        "diagnosis_info", workloads=[{"name": "good", "pid": good.pid}, {"name": "bad", "pid": bad.pid}]
+    )
+    assert [(item["name"], item["verdict"]) for item in result["workloads"]] == [
+        ("good", "allowed"),
+        ("bad", "refused"),
+    ]
     assert {item["workload"] for item in result["findings"]} == {"bad"}
 
 
 def test_the_returned_keys_are_those_of_the_documentation(host: MiniHost) -> None:
     import yaml
+
     from ansible_collections.netlink.remediation.plugins.modules import diagnosis_info
 
     documented = yaml.safe_load(diagnosis_info.RETURN)

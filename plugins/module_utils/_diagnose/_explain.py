@@ -221,9 +221,8 @@ def _operation(text: str, wording: Optional[Wording], known: Optional[Extack]) -
 
 def _state_answer(known: Optional[Extack], kernel_text: str) -> _Answer:
     """What an ack with a text of the kernel's own means: the state of the object."""
-    if known is None:
-        can_mean = EXTACK_UNKNOWN
-    else:
+    can_mean = EXTACK_UNKNOWN
+    if known:
         can_mean = (Meaning(known.cause, known.why, known.reasons), *EXTACK_ALSO.get(known.cause, ()))
     summary = EXTACK_SUMMARY
     if kernel_text:

@@ -1490,7 +1490,7 @@ RULES: tuple[Rule, ...] = _ACK + _SYSCALLS + _DEVICES + _FILES + _NAMESPACES + _
 
 # An answer with a text of the kernel's own is about the object: the refusal for lack of a capability never carries one.
 EXTACK_SUMMARY = "The kernel itself says what is in the way; it is not a missing capability."
-EXTACK_UNKNOWN = (
+EXTACK_UNKNOWN: tuple[Meaning, ...] = (
     _can("link_state", "the kernel's text names the state of the object it objects to"),
     _can("driver_refused", "drivers use such texts for what they do not do"),
     _can("unknown", "the text is not in the catalogue: read it"),

@@ -24,6 +24,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 # In the order in which they are applied, which is that of the catalogue of causes.
 ROLES = ("netlink_capability", "netlink_sysctl", "netlink_link")
 
+# The module that leaves the receipts of a role.
+_MODULES = {
+    "netlink_capability": "file_capabilities",
+    "netlink_sysctl": "sysctl_settings",
+    "netlink_link": "link_state",
+}
+
 # Roles whose change reaches a process only when it is executed anew.
 _NEEDS_EXECVE = ("netlink_capability",)
 
@@ -108,7 +115,7 @@ class Result:
 
 @dataclass
 class Outcome:
-    """What became of a host: results per workload, roles whose changes did not help, reasons to fail."""
+    """What became of a host: results per workload, receipts whose changes did not help (newest first), failures."""
 
     results: list[Result] = field(default_factory=list)
     revert: list[str] = field(default_factory=list)
@@ -347,11 +354,13 @@ def judge_outcome(
     plans: Sequence[Plan],
     applied: Sequence[str] = (),
     errors: Sequence[str] = (),
+    receipts: Sequence[Mapping[str, Any]] = (),
 ) -> Outcome:
     """Compare two diagnoses and say what became of each workload, what is to be reverted and why the host fails.
 
     before, after: verdict by workload; after is None when nothing was verified (check mode). findings: of the last
-    diagnosis. applied: roles that changed something or found it done already. errors: what stopped a role.
+    diagnosis. applied: roles that ran to their end. errors: what stopped a role. receipts: what this run left on the
+    host, each with id and module.
     """
     items = [item for plan in plans for item in plan.remedies]
     pending = pending_workloads(findings, named, items if after is not None else [])
@@ -376,11 +385,12 @@ def judge_outcome(
         outcome.results.append(Result(name, state, verdict, None if after is None else now, why))
         if state in ("refused", "partial"):
             outcome.failures.append(f"{name} is still refused: {why}" if after is not None else f"{name}: {why}")
-    states = {result.workload: result.state for result in outcome.results}
-    for role in reversed(ROLES):
+    refused = {result.workload for result in outcome.results if result.state == "refused"}
+    for role in ROLES:
         served = {item.workload for item in items if item.role == role}
-        if after is not None and role in applied and served and all(states.get(one) == "refused" for one in served):
-            outcome.revert.append(role)
+        if served and served <= refused:
+            outcome.revert += [one["id"] for one in receipts if one["module"].rpartition(".")[2] == _MODULES[role]]
+    outcome.revert.sort(reverse=True)
     return outcome
 
 

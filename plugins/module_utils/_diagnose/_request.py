@@ -106,7 +106,9 @@ def _address(where: str, value: Optional[str]) -> Optional[str]:
             raise ValueError
         return str(ipaddress.ip_interface(value))
     except ValueError:
-        raise ValueError(f"{where}.address: {value!r} is no address with prefix length, expected e.g. 192.0.2.1/24") from None
+        raise ValueError(
+            f"{where}.address: {value!r} is no address with prefix length, expected e.g. 192.0.2.1/24"
+        ) from None
 
 
 def _route(where: str, value: Optional[dict[str, Any]]) -> Optional[RouteRequest]:

@@ -11,7 +11,11 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import Prediction, predict_execve
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import Decision, decide
-from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN, CAP_SYS_ADMIN, CAPABILITIES
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
+    CAP_NET_ADMIN,
+    CAP_SYS_ADMIN,
+    CAPABILITIES,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,
     Evidence,
@@ -139,9 +143,7 @@ class Subject:
                 if self.workload.tid is not None and thread.tid != self.workload.tid:
                     continue
                 key = (thread.credentials, thread.user_ns, thread.net_ns)
-                seen.setdefault(
-                    key, Actor(thread.credentials, thread.user_ns, thread.net_ns, thread.tid, thread.name)
-                )
+                seen.setdefault(key, Actor(thread.credentials, thread.user_ns, thread.net_ns, thread.tid, thread.name))
         return list(seen.values())
 
     def after_start(self, credentials: Credentials) -> Credentials:
@@ -155,7 +157,9 @@ class Subject:
 
     @cached_property
     def enters(self) -> bool:
-        """Whether the workload has to enter the namespace it names, instead of naming it in a request (moving a link)."""
+        """Whether the workload has to enter the namespace it names, instead of naming it in a request (moving a
+        link).
+        """
         workload = self.workload
         if workload.target_ns is None or all(actor.net_ns == workload.target_ns for actor in self.actors):
             return False
@@ -294,6 +298,8 @@ def find_link(namespace: Optional[NetNamespace], name: Optional[str]) -> Optiona
 
 def find_routes(namespace: Optional[NetNamespace], dst: str, table: int) -> list[Route]:
     """The routes of a namespace to exactly one destination in one table."""
-    return [
-        route for route in (namespace.routes or []) if namespace and route.dst == dst and route.table == table
-    ] if namespace else []
+    return (
+        [route for route in (namespace.routes or []) if namespace and route.dst == dst and route.table == table]
+        if namespace
+        else []
+    )

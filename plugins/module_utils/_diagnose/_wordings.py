@@ -250,6 +250,19 @@ _IPROUTE2 = (
     _is(r"\bif_nametoindex\b", "lookup", None, "link"),
 )
 
+_STRACE = (
+    _is(r"NLMSG_ERROR[^\n]{0,300}error=-E", "ack", "strace"),
+    _is(r"\bsocket\(AF_NETLINK[^\n]{0,100}= -1 E", "socket", "strace"),
+    _is(r"\bsocket\(AF_(?:INET6?|PACKET), SOCK_RAW[^\n]{0,60}= -1 E", "raw_socket", "strace"),
+    _is(r"\bbind\([^\n]{0,60}AF_NETLINK[^\n]{0,120}= -1 E", "bind", "strace"),
+    _is(r"\bsend(?:to|msg|mmsg)\([^\n]{0,600}= -1 E", "send", "strace"),
+    _is(r"\bopenat\([^\n]{0,40}/dev/net/tun[^\n]{0,60}= -1 E", "tun_open", "strace", "tun"),
+    _is(r"\bopenat\([^\n]{0,40}/proc/sys/[^\n]{0,160}= -1 E", "sysctl_open", "strace"),
+    _is(r"\bopenat\([^\n]{0,40}/(?:proc/\d{1,10}/ns/|run/netns/)[^\n]{0,160}= -1 E", "proc_access", "strace", "netns"),
+    _is(r"\bexecve\([^\n]{0,400}= -1 E", "execve", "strace"),
+    _is(r"\b(?:unshare|clone3?)\([^\n]{0,300}= -1 E", "unshare", "strace"),
+)
+
 _NETFILTER = (
     _is(r"Could not process rule:", "ack", "nft", "nftables"),
     _is(r"cache initialization failed", "request", "nft", "nftables", errno="EPERM"),
@@ -311,7 +324,7 @@ _VPN = (
     _is(r"Unable to (?:access|modify) interface", "request", "WireGuard", "link"),
     _is(r"Failed to add WireGuard interface route", "request", "WireGuard", "route"),
     _is(r"CreateTUN[^\n]{0,80}/dev/net/tun does not exist", "tun_open", "WireGuard", "tun", errno="ENOENT"),
-    _is(r"failed to create TUN device", "tun_ioctl", "WireGuard", "tun"),
+    _is(r"failed to create TUN device", "tun_ioctl", None, "tun"),
     _is(r"CreateTUN", "tun", "WireGuard", "tun"),
     _is(r"Cannot ioctl TUNSETIFF", "tun_ioctl", "OpenVPN", "tun"),
     _is(r"Cannot open TUN/TAP dev", "tun_open", "OpenVPN", "tun"),
@@ -355,7 +368,6 @@ _NAMESPACES = (
     _is(r"mount\(/, /\)", "mount"),
     _is(r"failed mount system call", "mount", "util-linux"),
     _is(r"cannot share the host's network namespace", "engine_userns", "Docker"),
-    _is(r"userns-remap", "engine_userns", "Docker", general=True),
 )
 
 # "env: 'PROGRAM': ...", "PATH: ...", or a shell that names a path which is no file to write to.
@@ -416,7 +428,18 @@ _BARE = (
 )
 
 WORDINGS: tuple[Wording, ...] = (
-    _LOGS + _IPROUTE2 + _NETFILTER + _PYTHON + _LIBRARIES + _VPN + _SYSCTL + _NAMESPACES + _UNITS + _CONTAINERS + _BARE
+    _LOGS
+    + _STRACE
+    + _IPROUTE2
+    + _NETFILTER
+    + _PYTHON
+    + _LIBRARIES
+    + _VPN
+    + _SYSCTL
+    + _NAMESPACES
+    + _UNITS
+    + _CONTAINERS
+    + _BARE
 )
 
 _REQUEST = "the kernel refuses what the request says, whoever sends it"
@@ -550,14 +573,14 @@ HINTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
         (
             "unit_sandbox",
-            r"\bsystemd\b|\.service\b|DynamicUser|PrivateUsers|PrivateNetwork|Protect[A-Z]\w|Restrict[A-Z]\w",
+            r"\.service\b|DynamicUser|PrivateUsers|PrivateNetwork|Protect[A-Z]\w|Restrict[A-Z]\w",
         ),
         ("selinux_denied", r"\bselinux\b"),
         ("apparmor_denied", r"\bapparmor\b(?!=)|\bsnap\b"),
         ("seccomp_denied", r"\bseccomp\b|\bfirejail\b"),
         ("userns_restricted", r"\bunprivileged_userns|\bbwrap\b|\bunshare\b"),
         ("foreign_netns", r"\brootless\b|userns-remap|\bhost network\b"),
-        ("sysctl", r"disable_ipv6|\bipv6\b|/proc/sys\b|\bsysctl\b|read-only"),
+        ("sysctl", r"disable_ipv6|\bipv6\b|read-only"),
         ("driver_refused", r"\bVF\b|\bsr-?iov\b|\brf-?kill\b"),
         ("link_state", r"\benslave|\bmaster \S|\bbond\d?\b"),
         ("platform_refuses", r"\bWSL\b|\bgvisor\b|\bopenvz\b|\bfargate\b|\bandroid\b|\btermux\b"),

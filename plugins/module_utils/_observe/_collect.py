@@ -36,14 +36,15 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 OWN_NETNS = "/proc/self/ns/net"
 
 
-class NotThere(ValueError):
+class NotThereError(ValueError):
     """Something that the user named does not exist; the message is one sentence for the user."""
 
 
 def collect(workloads: list[Workload], *, discover: bool, grants: Optional[list[Grant]] = None) -> State:
     """The state of this host, as far as the workloads need it.
 
-    The workloads are resolved in place. Raises NotThere for a pid, executable, user or namespace that does not exist.
+    The workloads are resolved in place. Raises NotThereError for a pid, executable, user or namespace that does not
+    exist.
     What could not be read is listed in State.unseen.
     """
     state = State(workloads=list(workloads), grants=grants or [])
@@ -69,13 +70,19 @@ def _resolve(state: State, workload: Workload, where: str) -> None:
         try:
             workload.target_ns = netns_inode(workload.netns)
         except OSError as exc:
-            raise NotThere(f"{where}.netns: {workload.netns} is no network namespace that can be opened ({exc.strerror})") from None
+            raise NotThereError(
+                f"{where}.netns: {workload.netns} is no network namespace that can be opened ({exc.strerror})"
+            ) from None
     if workload.kind == "pid":
         _resolve_pid(state, workload, where)
     elif workload.kind == "executable":
         _resolve_executable(state.host, workload, where)
     else:
-        found = processes_of_unit(workload.unit or "") if workload.kind == "unit" else processes_of_container(workload.container or "")
+        found = (
+            processes_of_unit(workload.unit or "")
+            if workload.kind == "unit"
+            else processes_of_container(workload.container or "")
+        )
         _add_processes(state, workload, found)
         if not workload.processes:
             name = workload.unit or workload.container
@@ -86,12 +93,12 @@ def _resolve_pid(state: State, workload: Workload, where: str) -> None:
     pid = workload.pid or 0
     leader = _thread_group(pid)
     if leader is None:
-        raise NotThere(f"{where}.pid: there is no process {pid}, expected the pid of one that runs")
+        raise NotThereError(f"{where}.pid: there is no process {pid}, expected the pid of one that runs")
     if leader != pid:
         workload.tid = pid
     _add_processes(state, workload, [leader])
     if not workload.processes:
-        raise NotThere(f"{where}.pid: process {pid} ended while it was being read")
+        raise NotThereError(f"{where}.pid: process {pid} ended while it was being read")
 
 
 def _thread_group(tid: int) -> Optional[int]:
@@ -117,11 +124,11 @@ def _add_processes(state: State, workload: Workload, pids: list[int]) -> None:
 def _resolve_executable(host: Host, workload: Workload, where: str) -> None:
     path, user = workload.executable or "", workload.user or "root"
     if not os.path.isfile(path):
-        raise NotThere(f"{where}.executable: {path} does not exist or is no file")
+        raise NotThereError(f"{where}.executable: {path} does not exist or is no file")
     try:
         workload.credentials = login_credentials(user, host.bounding)
     except ValueError as exc:
-        raise NotThere(f"{where}.user: {exc}") from None
+        raise NotThereError(f"{where}.user: {exc}") from None
     workload.user_ns = os.stat("/proc/self/ns/user").st_ino
     workload.net_ns = workload.target_ns or netns_inode(OWN_NETNS)
 
@@ -157,14 +164,16 @@ def _read_executables(state: State) -> None:
     for path in sorted(named):
         state.executables[path] = read_executable(path, state.unseen)
     for process in list(state.processes.values()):
-        paths = [process.executable, *(item for item in process.arguments[1:2] if item.startswith("/"))]
+        paths = [process.executable or "", *(item for item in process.arguments[1:2] if item.startswith("/"))]
         for path in paths:
             if path:
                 _read_file_of(state, process, path)
 
 
 def _read_file_of(state: State, process: Process, path: str) -> None:
-    """Read a file as a process sees it: under its own path where that is the same file for us, else under its own key."""
+    """Read a file as a process sees it: under its own path where that is the same file for us, else under its own
+    key.
+    """
     if path in state.executables or file_key(path, process.mnt_ns) in state.executables:
         return
     root = f"/proc/{process.pid}/root"
@@ -223,7 +232,8 @@ def _links_of(state: State, path: str, name: Optional[str]) -> bool:
 
 
 def _read_sysctls(state: State, workload: Workload) -> None:
-    operations, keys = set(workload.operations), []
+    operations = set(workload.operations)
+    keys: list[str] = []
     path = netns_source(workload)
     interface = _true_name(state, path, workload.interface or (workload.route.interface if workload.route else None))
     if "forward" in operations:

@@ -48,7 +48,9 @@ def _finding(subject: Subject, reason: str, summary: str, text: str, advice: str
 
 
 def _address(subject: Subject) -> Optional[Finding]:
-    """Only the same address with the same prefix length on the same link is EEXIST (net/ipv4/devinet.c, IPv6: any prefix)."""
+    """Only the same address with the same prefix length on the same link is EEXIST (net/ipv4/devinet.c, IPv6: any
+    prefix).
+    """
     workload = subject.workload
     link = find_link(subject.namespace, interface_of(subject))
     if not workload.address or "address" not in workload.operations or link is None:
@@ -102,7 +104,10 @@ def _route(subject: Subject) -> Optional[Finding]:
             return _finding(
                 subject,
                 "same",
-                f"The route {_text(route)} exists already: adding it again answers EEXIST, and nothing needs to be done.",
+                (
+                    f"The route {_text(route)} exists already: adding it again answers EEXIST, and "
+                    "nothing needs to be done."
+                ),
                 _text(route),
                 "Let the program treat EEXIST as success, or use 'ip route replace'.",
             )

@@ -26,13 +26,19 @@ CAUSE = Cause(
         "nosuid": "The file lies on a mount with nosuid, where file capabilities are ignored.",
         "no_new_privs": "The workload runs with no_new_privs, so execve grants nothing that it did not hold before.",
         "script": "The capability is on a #! script; the kernel looks at the interpreter only.",
-        "outside_bounding_set": "The capability is outside the bounding set; with the effective flag execve itself fails.",
-        "dropped_by_program": "The program (iproute2's ip) drops its capabilities at start unless they are inheritable.",
+        "outside_bounding_set": (
+            "The capability is outside the bounding set; with the effective flag execve itself fails."
+        ),
+        "dropped_by_program": (
+            "The program (iproute2's ip) drops its capabilities at start unless they are inheritable."
+        ),
         "rootid": "The capability was set for the root of another user namespace.",
         "permitted_only": "The file lacks the effective flag and the program does not raise the capability by itself.",
         "ambient_cleared": "A capability xattr (even an empty one) or a setgid bit on the file clears the ambient set.",
         "lost": "A capability that was set on the file is gone: the file was copied, rewritten, chowned or upgraded.",
-        "child_process": "The capability is on the parent program's file; a child that it executes does not inherit it.",
+        "child_process": (
+            "The capability is on the parent program's file; a child that it executes does not inherit it."
+        ),
     },
 )
 
@@ -68,7 +74,7 @@ def find_void(subject: Subject, actor: Optional[Actor], bit: int) -> Optional[Vo
     return None
 
 
-def _script(subject: Subject, actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
+def _script(subject: Subject, _actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
     candidates = [file]
     if subject.process:
         found = (subject.file(argument) for argument in subject.process.arguments[1:2])
@@ -120,7 +126,7 @@ def _ambient(subject: Subject, actor: Optional[Actor], file: Executable, bit: in
     return None
 
 
-def _lost(subject: Subject, actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
+def _lost(subject: Subject, _actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
     if holds(file.capability, bit):
         return None
     for grant in subject.state.grants:
@@ -129,7 +135,7 @@ def _lost(subject: Subject, actor: Optional[Actor], file: Executable, bit: int) 
     return None
 
 
-def _child(subject: Subject, actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
+def _child(subject: Subject, _actor: Optional[Actor], file: Executable, bit: int) -> Optional[Void]:
     parent = subject.parent
     if parent is None or parent.executable is None or not parent.threads or file.capability_raw is not None:
         return None
@@ -159,7 +165,9 @@ ADVICE = {
     "no_new_privs": "Grant the capability where the workload is started (AmbientCapabilities= in its unit).",
     "script": "Run the script from a unit with AmbientCapabilities=; do not put capabilities on an interpreter.",
     "outside_bounding_set": "Whoever starts the workload must leave the capability in the bounding set.",
-    "dropped_by_program": "Use a unit with AmbientCapabilities=, or cap_net_admin+ei on the file with pam_cap for people.",
+    "dropped_by_program": (
+        "Use a unit with AmbientCapabilities=, or cap_net_admin+ei on the file with pam_cap for people."
+    ),
     "rootid": "Set the capability anew from the user namespace in which the program runs.",
     "child_process": "Grant ambient capabilities to the parent, or a file capability to a dedicated child binary.",
 }
@@ -182,7 +190,9 @@ def _remedy(void: Void, bit: int) -> Optional[Remedy]:
         )
     if void.reason == "ambient_cleared" and void.file.capability_raw is not None:
         wanted = [{"path": path, "state": "absent"}]
-        return Remedy("netlink_capability", {"netlink_capability_files": wanted}, adds=[f"{name} for {path} from its starter"])
+        return Remedy(
+            "netlink_capability", {"netlink_capability_files": wanted}, adds=[f"{name} for {path} from its starter"]
+        )
     return None
 
 

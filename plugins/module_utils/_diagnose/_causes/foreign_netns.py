@@ -26,21 +26,31 @@ CAUSE = Cause(
         "cannot_join": "Entering the named network namespace needs cap_sys_admin over its owner.",
         "target_netns": "The other namespace named in the request is not the workload's to change.",
         "socket_of_other_netns": "The workload's netlink socket belongs to another network namespace than it is in.",
-        "init_only_operation": "The operation needs the capability in the initial user namespace, whoever owns the netns.",
+        "init_only_operation": (
+            "The operation needs the capability in the initial user namespace, whoever owns the netns."
+        ),
     },
 )
 
 USELESS = "Adding capabilities or subordinate ids does not help. "
 ADVICE = {
     "userns_remap": USELESS
-    + "Give the container a network namespace of its own, or run that container in the host's user namespace (userns: host).",
+    + (
+        "Give the container a network namespace of its own, or run that container in the host's user "
+        "namespace (userns: host)."
+    ),
     "rootless_host_network": USELESS
     + "Create the network namespace together with the user namespace (unshare -Urn, rootless container network).",
-    "other_owner": USELESS + "Do the change from the owning user namespace, or create the network namespace from this one.",
-    "cannot_join": "Let root of the owning user namespace start the program there (ip netns exec, nsenter, NetworkNamespacePath=).",
+    "other_owner": USELESS
+    + "Do the change from the owning user namespace, or create the network namespace from this one.",
+    "cannot_join": (
+        "Let root of the owning user namespace start the program there (ip netns exec, nsenter, NetworkNamespacePath=)."
+    ),
     "target_netns": "Let a process with the capability over both namespaces move the link.",
     "socket_of_other_netns": "Open the socket after entering the namespace, or restart the workload inside it.",
-    "init_only_operation": "Only a process with the capability in the host's initial user namespace can do this operation.",
+    "init_only_operation": (
+        "Only a process with the capability in the host's initial user namespace can do this operation."
+    ),
 }
 
 
@@ -79,7 +89,9 @@ def _finding(
     summary = {
         "cannot_join": f"{name} may not enter the named network namespace: it has no {capability} over its owner.",
         "target_netns": f"{name} may not move a link into a network namespace that another user namespace owns.",
-        "init_only_operation": f"{name} is root of its own namespace only; this operation wants {capability} on the host.",
+        "init_only_operation": (
+            f"{name} is root of its own namespace only; this operation wants {capability} on the host."
+        ),
     }.get(
         reason,
         f"{name} holds its capabilities in a user namespace that does not own the network namespace it works on"
@@ -125,10 +137,10 @@ def _socket(subject: Subject) -> list[Finding]:
                     certainty="likely",
                     summary=f"{subject.workload.name} sends through a socket of another network namespace, "
                     "which stays bound to the one it was opened in.",
-                    evidence=[Evidence(f"/proc/{process.pid}/fd", f"socket {socket.inode} belongs to net:[{socket.net_ns}]")],
+                    evidence=[
+                        Evidence(f"/proc/{process.pid}/fd", f"socket {socket.inode} belongs to net:[{socket.net_ns}]")
+                    ],
                     advice=ADVICE["socket_of_other_netns"],
                 )
             ]
     return []
-
-

@@ -8,7 +8,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import interface_of, netns_path
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import (
+    interface_of,
+    netns_path,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Link, Remedy
 
@@ -22,7 +25,9 @@ CAUSE = Cause(
         "down": "The link is down, so no route can use it.",
         "no_address": "No address of the link covers the gateway of the named route.",
         "busy": "Something else (macvlan, ipvlan, a bridge, a bond) receives the link's packets already.",
-        "enslaved": "The link is a port of another master: an ioctl (brctl) answers EBUSY, netlink moves it in silence.",
+        "enslaved": (
+            "The link is a port of another master: an ioctl (brctl) answers EBUSY, netlink moves it in silence."
+        ),
         "protected_group": "The links of group default cannot be deleted as a group.",
     },
 )
@@ -51,9 +56,7 @@ def judge(subject: Subject) -> list[Finding]:
 
 
 def _finding(subject: Subject, reason: str, summary: str, evidence: list[Evidence], **more: Any) -> Finding:
-    return subject.finding(
-        CAUSE, reason, gate="object", certainty="proven", summary=summary, evidence=evidence, **more
-    )
+    return subject.finding(CAUSE, reason, gate="object", certainty="proven", summary=summary, evidence=evidence, **more)
 
 
 def _where(subject: Subject) -> str:
@@ -103,7 +106,10 @@ def _port(subject: Subject, link: Link) -> Optional[Finding]:
             f"{link.name} is a port of {link.master}: brctl answers EBUSY, ip takes it away from there in silence.",
             [Evidence(_where(subject), f"{link.name} master {link.master}")],
             effect="may_refuse",
-            advice=f"Take it out of {link.master} first (ip link set dev {link.name} nomaster); its traffic stops for that time.",
+            advice=(
+                f"Take it out of {link.master} first (ip link set dev {link.name} nomaster); its traffic "
+                "stops for that time."
+            ),
         )
     uppers = [
         other.name

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.file_capability_void import find_void
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.file_capability_void import (
+    find_void,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
@@ -15,7 +17,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     NETLINK_ROUTE,
     capability_names,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Executable, Finding, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._tools import classify_tool
 
 CAUSE = Cause(
@@ -61,14 +63,13 @@ def judge(subject: Subject) -> list[Finding]:
             evidence=_evidence(actor, bit) + subject.probe_evidence(operation),
             remedy=remedy,
             advice=advice,
-            pending=remedy is None and reason == "not_root" and _granted_by_file(subject),
+            pending=remedy is None and reason == "not_root" and _granted_by_file(subject.executable),
         )
     ]
 
 
-def _granted_by_file(subject: Subject) -> bool:
+def _granted_by_file(file: Optional[Executable]) -> bool:
     """Whether the executable has the capability by now, so that every new process of it gains it."""
-    file = subject.executable
     granted = file.capability if file is not None else None
     return granted is not None and granted.effective and bool(granted.permitted >> CAP_NET_ADMIN & 1)
 
@@ -132,25 +133,33 @@ def _remedy(subject: Subject, actor: Actor, reason: str, bit: int) -> tuple[Opti
             "CapabilityBoundingSet= where one is set), then restart it."
         )
     if bit != CAP_NET_ADMIN:
-        return None, f"Do not grant {capability}, it is next to root: let root enter the namespace and start the program there."
+        return (
+            None,
+            f"Do not grant {capability}, it is next to root: let root enter the namespace and start the program there.",
+        )
     if reason == "dropped":
-        return None, "Whoever starts the workload, or the program itself, must keep the capability; a file cannot add it."
+        return (
+            None,
+            "Whoever starts the workload, or the program itself, must keep the capability; a file cannot add it.",
+        )
     if actor.credentials.no_new_privs:
         return None, "The workload has no_new_privs: grant the capability where it is started (AmbientCapabilities=)."
     if file is not None and file.elsewhere:
         return None, f"{file.path} lies in another mount namespace (an image, a chroot): grant it where that is built."
     if file is None or not file.exists or file.mode is None:
         return None, "Its executable could not be read, so no file can be named for the capability."
-    return _file_remedy(subject, file.interpreter or file.real_path or file.path, capability)
+    return _file_remedy(file, capability)
 
 
-def _file_remedy(subject: Subject, path: str, capability: str) -> tuple[Optional[Remedy], str]:
-    file = subject.executable
-    assert file is not None
-    if _granted_by_file(subject):
+def _file_remedy(file: Executable, capability: str) -> tuple[Optional[Remedy], str]:
+    path = file.interpreter or file.real_path or file.path
+    if _granted_by_file(file):
         return None, f"{path} already grants {capability} to every new process: start the workload anew."
     if file.nosuid:
-        return None, f"{path} lies on a nosuid mount, where file capabilities are ignored; use AmbientCapabilities= in a unit."
+        return (
+            None,
+            f"{path} lies on a nosuid mount, where file capabilities are ignored; use AmbientCapabilities= in a unit.",
+        )
     if file.drops_capabilities:
         return None, (
             f"setcap on {path} does nothing, this program drops it at start: run it from a unit with "
@@ -190,7 +199,9 @@ def _stale_socket(subject: Subject) -> list[Finding]:
                     effect="may_refuse",
                     summary=f"{subject.workload.name} holds the capability, but uid {socket.opener_uid}, which opened "
                     "its netlink socket, may not have: sends without an address are refused.",
-                    evidence=[Evidence(f"/proc/{process.pid}/fd", f"netlink socket {socket.inode} of uid {socket.opener_uid}")],
+                    evidence=[
+                        Evidence(f"/proc/{process.pid}/fd", f"netlink socket {socket.inode} of uid {socket.opener_uid}")
+                    ],
                     advice="Restart the workload, so that it opens its socket with the credentials that it has now.",
                 )
             ]

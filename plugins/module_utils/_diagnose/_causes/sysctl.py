@@ -9,7 +9,13 @@ import ipaddress
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, PersistedSysctl, Remedy, Sysctl
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Evidence,
+    Finding,
+    PersistedSysctl,
+    Remedy,
+    Sysctl,
+)
 
 CAUSE = Cause(
     "4",
@@ -41,7 +47,7 @@ def wanted_families(workload: Any) -> set[int]:
     texts = [workload.address]
     if workload.route is not None:
         texts += [workload.route.dst, workload.route.gateway]
-    families = set()
+    families: set[int] = set()
     for text in texts:
         if text and text != "default":
             families.add(ipaddress.ip_interface(text).version)
@@ -155,13 +161,17 @@ def _finding(
     advice: str = "",
 ) -> Finding:
     evidence = [Evidence(f"/proc/sys/{item.key}", "missing" if item.value is None else item.value)]
-    evidence += [Evidence(f"{entry.file}:{entry.line}", f"{dotted(item.key)} = {entry.value}") for entry in item.persisted]
+    evidence += [
+        Evidence(f"{entry.file}:{entry.line}", f"{dotted(item.key)} = {entry.value}") for entry in item.persisted
+    ]
     evidence += [Evidence(f"{entry.file}:{entry.line}", f"writes {entry.value}") for entry in item.rewriters]
     remedy = None
     if wanted is not None and reason != "rewritten_by_service":
         remedy = _remedy(subject, item, wanted, overridden=culprit is not None)
     elif culprit is not None:
-        advice = f"Change {culprit.file} line {culprit.line}: whatever else is set, that service writes its own value again."
+        advice = (
+            f"Change {culprit.file} line {culprit.line}: whatever else is set, that service writes its own value again."
+        )
     return subject.finding(
         CAUSE,
         reason,

@@ -47,13 +47,19 @@ def judge(subject: Subject) -> list[Finding]:
             "unexplained",
             gate="ack",
             certainty="proven",
-            summary=f"The kernel answers {first.answer} to {subject.workload.name}, and nothing that was read explains it.",
+            summary=(
+                f"The kernel answers {first.answer} to {subject.workload.name}, and nothing that was read explains it."
+            ),
             evidence=[
                 *(Evidence("probe", f"{probe.operation}: {probe.answer} at {probe.layer}") for probe in refused),
                 Evidence("ruled out", ruled_out),
-                Evidence("security modules", f"{', '.join(subject.state.host.lsm) or 'unseen'}; label {label or 'none'}"),
+                Evidence(
+                    "security modules", f"{', '.join(subject.state.host.lsm) or 'unseen'}; label {label or 'none'}"
+                ),
             ],
-            advice=NEXT.get(first.answer, f"Run the program under strace -e trace=network and look for {first.answer}."),
+            advice=NEXT.get(
+                first.answer, f"Run the program under strace -e trace=network and look for {first.answer}."
+            ),
         )
     ]
 

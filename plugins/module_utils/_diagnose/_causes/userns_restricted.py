@@ -133,7 +133,7 @@ def _nesting(subject: Subject, actor: Actor) -> Optional[Finding]:
     )
 
 
-def _chrooted(subject: Subject, actor: Actor) -> Optional[Finding]:
+def _chrooted(subject: Subject, _actor: Actor) -> Optional[Finding]:
     process = subject.process
     if process is None or not process.chrooted:
         return None
@@ -142,7 +142,10 @@ def _chrooted(subject: Subject, actor: Actor) -> Optional[Finding]:
         "chrooted",
         f"{subject.workload.name} runs in a chroot, from which the kernel lets nobody make a user namespace.",
         Evidence(f"/proc/{process.pid}/root", "differs from the root of its mount namespace"),
-        "Use pivot_root(2) instead of chroot(2) (RootDirectory= of a unit, a container), so that the root is a real one.",
+        (
+            "Use pivot_root(2) instead of chroot(2) (RootDirectory= of a unit, a container), so that the "
+            "root is a real one."
+        ),
     )
 
 
@@ -160,6 +163,9 @@ def _unmapped(subject: Subject, actor: Actor) -> Optional[Finding]:
                 "unmapped_uid",
                 f"{subject.workload.name} has a {kind} without a mapping in its own user namespace.",
                 Evidence(f"{kind}_map of user:[{chain[0].inode}]", f"{kind} {number} is in no range"),
-                f"Map the {kind} when the user namespace is made (newuidmap, subordinate ids, unshare --map-current-user).",
+                (
+                    f"Map the {kind} when the user namespace is made (newuidmap, subordinate ids, unshare "
+                    "--map-current-user)."
+                ),
             )
     return None

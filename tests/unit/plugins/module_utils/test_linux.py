@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.netlink.remediation.plugins.module_utils import _linux
 
 NET_ADMIN = 1 << _linux.CAP_NET_ADMIN
@@ -63,7 +64,7 @@ def test_the_bytes_are_those_of_the_kernel():
 
 @pytest.mark.parametrize("raw", [b"", b"\1", b"\1\0\0\2" + bytes(4), b"\1\0\0\3" + bytes(16), b"\0\0\0\7" + bytes(16)])
 def test_bytes_of_a_wrong_shape_are_refused(raw):
-    with pytest.raises(ValueError, match="security.capability"):
+    with pytest.raises(ValueError, match=r"security\.capability"):
         _linux.parse_file_capability(raw)
 
 
