@@ -12,8 +12,8 @@ version_added: "0.1.0"
 author:
   - The netlink.remediation authors (@netlink-remediation)
 description:
-  - Says for each workload whether it is mended, pending or still refused, which roles' changes did not help any
-    workload that they were made for and are to be reverted, and why the host fails.
+  - Says for each workload whether it is mended, pending or still refused, which changes did not help any workload that
+    they were made for and are to be reverted, and why the host fails.
   - A running process that got a file capability is V(pending). It gains the capability when it is executed anew, which
     neither fails the host nor reverts anything.
   - Only workloads that the user named can fail a host.
@@ -41,6 +41,11 @@ options:
     description: Names of the roles that ran to their end.
     type: list
     elements: str
+    default: []
+  receipts:
+    description: The receipts that the run left on the host, from M(netlink.remediation.receipt_info).
+    type: list
+    elements: dict
     default: []
   errors:
     description: Sentences that say what stopped a role.
@@ -74,7 +79,9 @@ _value:
       type: list
       elements: dict
     revert:
-      description: Roles whose changes are to be reverted, since all workloads that they served are still refused.
+      description:
+        - Ids of the receipts whose changes are to be reverted, since all workloads that they were made for are still
+          refused. Newest first.
       type: list
       elements: str
     failures:
@@ -112,6 +119,7 @@ def outcome(
     plans: Any = (),
     applied: Any = (),
     errors: Any = (),
+    receipts: Any = (),
 ) -> dict[str, Any]:
     """What became of the workloads, as a plain dict, see DOCUMENTATION."""
     first, last = plain(before), plain(after)
@@ -123,6 +131,7 @@ def outcome(
         decode_plans(WHO, plans),
         decode_words(WHO, "applied", applied),
         [clean(error) for error in plain(errors)],
+        plain(receipts),
     )
     result: dict[str, Any] = to_plain(judged)
     return {**result, "lines": outcome_lines(judged), "failures": [clean(text) for text in judged.failures]}

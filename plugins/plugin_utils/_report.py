@@ -117,17 +117,6 @@ def unseen_lines(unseen: Sequence[Mapping[str, Any]], limit: int = 5) -> list[st
     return lines + ([f"not seen: {len(unseen) - limit} more"] if len(unseen) > limit else [])
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """What is going to be done, one line a role and one for each privilege added or thing disrupted."""
-    lines = []
-    for role, entry in plan.roles.items():
-        lines.append(f"{role} for {', '.join(entry.workloads)}: {describe_variables(entry.variables)}")
-        for kind in ("adds", "disrupts"):
-            texts = [text for item in plan.remedies if item.role == role for text in getattr(item, kind)]
-            lines += [f"  {kind}: {text}" for text in dict.fromkeys(texts)]
-    return [clean(line) for line in lines] or ["nothing to apply"]
-
-
 STATES = {
     "allowed": "allowed, nothing was wrong",
     "fixed": "FIXED, verified",

@@ -18,8 +18,9 @@ def test_outcome_gives_lines_and_reasons():
     made = plan(found["findings"], "interpreter", AGENT)
     fixed = outcome(found, diagnosis(verdict="allowed"), AGENT, [made], ["netlink_capability"])
     assert (fixed["lines"], fixed["failures"]) == (["agent: FIXED, verified"], [])
-    refused = outcome(found, found, AGENT, [made], ["netlink_capability"])
-    assert refused["revert"] == ["netlink_capability"]
+    left = [{"id": "1", "module": "file_capabilities"}, {"id": "2", "module": "link_state"}]
+    refused = outcome(found, found, AGENT, [made], ["netlink_capability"], receipts=left)
+    assert refused["revert"] == ["1"]
     assert refused["failures"] == ["agent is still refused: /opt/agent runs as 4242 without cap_net_admin"]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import (
+    ROLES,
     Item,
     Plan,
     PlanError,
@@ -242,12 +243,21 @@ def test_a_plan_survives_its_plain_form():
     assert from_plain(Plan, to_plain(plan)) == plan
 
 
+MODULE = {"netlink_capability": "file_capabilities", "netlink_sysctl": "sysctl_settings", "netlink_link": "link_state"}
+
+
 # --- outcome ----------------------------------------------------------------------------------------------------------
 
 
 def outcome_of(before, after, found=(), named=("agent",), running=False, plans=(), applied=(), errors=()):
+    """The outcome where each role that ran has left one receipt, named after it."""
     names = dict.fromkeys(named, running)
-    return judge_outcome(before, after, list(found), names, list(plans), list(applied), list(errors))
+    left = (
+        []
+        if after is None
+        else [{"id": f"{ROLES.index(one)} {one}", "module": f"x.y.{MODULE[one]}"} for one in applied]
+    )
+    return judge_outcome(before, after, list(found), names, list(plans), list(applied), list(errors), left)
 
 
 def planned(*found, running=False):
@@ -302,7 +312,7 @@ def test_a_remedy_that_did_not_help_is_reverted_and_fails_the_host():
         {"agent": "refused"}, {"agent": "refused"}, found, plans=[planned(*found)], applied=["netlink_capability"]
     )
     assert states(outcome) == {"agent": "refused"}
-    assert outcome.revert == ["netlink_capability"]
+    assert outcome.revert == ["0 netlink_capability"]
     assert outcome.failures == ["agent is still refused: agent is refused"]
 
 
@@ -330,7 +340,7 @@ def test_reverts_are_newest_first():
         plans=[planned(*found)],
         applied=["netlink_capability", "netlink_link"],
     )
-    assert outcome.revert == ["netlink_link", "netlink_capability"]
+    assert outcome.revert == ["2 netlink_link", "0 netlink_capability"]
 
 
 def test_a_role_left_out_by_tags_reverts_nothing():
@@ -353,7 +363,7 @@ def test_a_role_that_failed_reverts_what_did_not_help():
         applied=["netlink_capability"],
         errors=["netlink_link: eth1 does not exist"],
     )
-    assert outcome.revert == ["netlink_capability"]
+    assert outcome.revert == ["0 netlink_capability"]
     assert outcome.failures[0] == "netlink_link: eth1 does not exist"
 
 
