@@ -96,7 +96,8 @@ FILE_CAPABILITY_XATTR = "security.capability"
 
 def errno_name(number: int) -> str:
     """Name of an errno, e.g. 1 -> "EPERM"; a number without a name becomes "errno N"."""
-    return errno.errorcode.get(abs(number), f"errno {abs(number)}")
+    # Python calls number 95 ENOTSUP, the kernel and its manual pages EOPNOTSUPP.
+    return "EOPNOTSUPP" if abs(number) == errno.EOPNOTSUPP else errno.errorcode.get(abs(number), f"errno {abs(number)}")
 
 
 def capability_bit(name: str) -> int:
