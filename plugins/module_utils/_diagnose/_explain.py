@@ -41,6 +41,9 @@ ECHO_LIMIT = 80  # characters of foreign text that an answer may repeat
 _ERRNO_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN", errno.EDEADLK: "EDEADLK"}
 _ERRNO_NUMBERS = {name: value for name, value in vars(errno).items() if name.startswith("E")}
 
+# Of the calls on a netlink socket only socket() itself answers with these.
+_SOCKET_ERRNOS = ("EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT")
+
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 _NUMBER = r"(?:\[errno |os error |errno ?[=:]? ?|system error |error:? ?\(|failure |error:? |\((?=-))(-?\d{1,4})\b"
 _NAME = r"\b(E[A-Z0-9]{2,15})\b"
@@ -236,6 +239,8 @@ def _rule_answer(subject: str, error: Optional[str]) -> _Answer:
     """What the table says for what was asked and how it was answered."""
     rule = rule_for(subject, error)
     layers = SUBJECTS[subject]
+    if layers[0] == "unknown" and "socket" in layers and error in _SOCKET_ERRNOS:
+        layers = ("socket",)
     excludes = rule.rules_out
     if len(layers) > 1:  # then a system call may have failed, which a filter can do
         excludes = tuple(row for row in excludes if row.cause != "seccomp_denied")

@@ -801,7 +801,7 @@ _DEVICES = (
 
 _FILES = (
     _rule(
-        "sysctl_open sysctl",
+        "sysctl_open",
         "EROFS",
         "/proc/sys is mounted read-only here: a container or ProtectKernelTunables= of a unit.",
         (
@@ -812,7 +812,7 @@ _FILES = (
         (SYSCTLS, "In a container set it by the engine (docker run --sysctl KEY=VALUE); on the host set it there."),
     ),
     _rule(
-        "sysctl_open sysctl",
+        "sysctl_open",
         "",
         "The key may not be written by this user, or /proc/sys is read-only: procps words both alike.",
         (
