@@ -132,7 +132,7 @@ def _loose(place: str, name: str, status: Optional[os.stat_result] = None) -> Op
 
 
 def _interpreter(real: str, root: str) -> tuple[Optional[str], Optional[str]]:
-    """(last interpreter of a #! chain without symbolic links, first loose component on the way); (None, None) if none."""
+    """(last interpreter of a #! chain without symbolic links, first loose component on the way); None for none."""
     last: Optional[str] = None
     first_loose: Optional[str] = None
     for _depth in range(MAX_INTERPRETERS):
