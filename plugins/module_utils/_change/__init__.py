@@ -71,6 +71,10 @@ class Change:
         """Whether `current` can be what a write() that was killed made of `before`; a revert then writes `before`."""
         return False
 
+    def consents(self, current: Any, value: Any) -> dict[str, str]:  # noqa: ARG002  for those that override it
+        """Words of `accept` that a revert from `current` to `value` needs, each with a sentence on why."""
+        return {}
+
     def render(self, value: Any) -> str:
         """A value as the text that stands in the diff; ends with a newline unless empty."""
         return "" if value is None else f"{value}\n"

@@ -47,7 +47,7 @@ class FileChange(Change):
         workloads: Iterable[str] = (),
         disrupts: Iterable[str] = (),
     ) -> FileChange:
-        """The change that gives a file this content; None removes it. mode: of a new file, an existing one keeps its own.
+        """The change that gives a file this content; None removes it. mode: of a new file, others keep their own.
 
         Owner and group of a new file are root. Raises ChangeError for a path that is not root's alone to change.
         """

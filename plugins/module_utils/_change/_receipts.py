@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional
 
+from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._path import (
     Place,
@@ -26,6 +28,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._path 
     remove_file,
     replace_file,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._change._result import displayable
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._state import from_plain, to_plain
 
@@ -50,7 +53,7 @@ class Entry:
 
 @dataclass
 class Receipt:
-    """What one module call changed, in order. time: ISO 8601, UTC. run_id: shared by the calls of a run, else the id."""
+    """What one module call changed, in order. time: ISO 8601, UTC. run_id: of the run it belongs to, else the id."""
 
     id: str
     run_id: str
@@ -67,6 +70,12 @@ class Receipt:
     def reverted(self) -> bool:
         """Whether nothing of it is left to revert."""
         return all(entry.status == REVERTED for entry in self.changes)
+
+
+def require_root() -> None:
+    """Raise ChangeError for anybody else than root (of this user namespace)."""
+    if os.geteuid() != 0:
+        raise ChangeError(f"this module needs root, it runs as uid {os.geteuid()}: set become to true")
 
 
 @contextmanager
@@ -175,7 +184,7 @@ def select_receipts(
     run_id: Optional[str] = None,
     run: Optional[str] = None,
 ) -> list[Receipt]:
-    """The receipts with this id, of this run, or of the newest run (run: latest), newest first. All of them: none given.
+    """The receipts with this id, of this run, or of the newest run (run: latest); else all. Newest first.
 
     Raises ChangeError when an id or run_id is not among them.
     """
@@ -187,3 +196,36 @@ def select_receipts(
     if not found and (id is not None or run_id is not None):
         raise ChangeError(f"no receipt on this host has the {wanted}: receipt_info lists those there are")
     return found
+
+
+def list_receipts(module: AnsibleModule) -> list[dict[str, Any]]:
+    """What receipt_info returns, oldest first. Warns of receipts that are not understood."""
+    require_root()
+    broken: list[str] = []
+    receipts = select_receipts(load_receipts(broken), id=module.params["id"], run_id=module.params["run_id"])
+    for sentence in broken:
+        module.warn(sentence)
+    return [_describe(receipt) for receipt in reversed(receipts)]
+
+
+def _describe(receipt: Receipt) -> dict[str, Any]:
+    changes = [
+        {
+            "kind": entry.kind,
+            "target": displayable(entry.target),
+            "before": displayable(entry.record["before"]),
+            "after": displayable(entry.record["after"]),
+            "workloads": entry.record.get("workloads", []),
+            "status": entry.status,
+        }
+        for entry in receipt.changes
+    ]
+    return {
+        "id": receipt.id,
+        "run_id": receipt.run_id,
+        "module": receipt.module,
+        "time": receipt.time,
+        "path": receipt.path,
+        "reverted": receipt.reverted,
+        "changes": changes,
+    }

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,9 +20,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._recei
     locked,
     new_receipt,
     remove,
+    require_root,
     save,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._change._result import describe_changes, describe_diff
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
+
+__all__ = ["CHANGE_ARGUMENTS", "require_root", "run_changes", "verify"]
 
 ACCEPTABLE = (
     "restart",
@@ -53,8 +56,8 @@ def run_changes(
 ) -> dict[str, Any]:
     """Make the changes, all or none, in order; in check mode validate them only. Returns what the module returns.
 
-    unvalidated, restart_required: go into the result as they are. Raises ChangeError with one sentence; the host is then
-    as it was before, unless the sentence says what could not be taken back.
+    unvalidated, restart_required: go into the result as they are. Raises ChangeError with one sentence; then the host
+    is as it was before, unless the sentence says what could not be taken back.
     """
     require_root()
     todo = [change for change in changes if change.before != change.after]
@@ -74,12 +77,6 @@ def run_changes(
         "restart_required": list(restart_required),
         "unvalidated": _unique(sentences),
     }
-
-
-def require_root() -> None:
-    """Raise ChangeError for anybody else than root (of this user namespace)."""
-    if os.geteuid() != 0:
-        raise ChangeError(f"this module needs root, it runs as uid {os.geteuid()}: set become to true")
 
 
 def _still_to_do(changes: Sequence[Change]) -> list[Change]:
@@ -105,7 +102,7 @@ def _apply(changes: Sequence[Change], module: str, run_id: Any) -> Receipt:
         for change in changes:
             begun.append(change)
             change.write(change.after)
-            _verify(change, change.after)
+            verify(change, change.after)
         for entry in entries:
             entry.status = APPLIED
         save(receipt)
@@ -119,7 +116,8 @@ def _apply(changes: Sequence[Change], module: str, run_id: Any) -> Receipt:
     return receipt
 
 
-def _verify(change: Change, value: Any) -> None:
+def verify(change: Change, value: Any) -> None:
+    """Raise ChangeError unless the target reads as the value."""
     found = change.read()
     if found != value:
         seen = change.render(found).strip() or "nothing"
@@ -133,7 +131,7 @@ def _undo(changes: Sequence[Change], receipt: Receipt) -> list[str]:
         try:
             if change.read() != change.before:
                 change.write(change.before)
-                _verify(change, change.before)
+                verify(change, change.before)
             receipt.changes[number].status = REVERTED
         except (ChangeError, OSError) as exc:
             receipt.changes[number].status = APPLIED
@@ -155,47 +153,6 @@ def _sentence(exc: BaseException) -> str:
     if isinstance(exc, OSError):
         return f"{exc.filename or 'the system'}: {exc.strerror} ({errno_name(exc.errno or 0)})"
     return str(exc)
-
-
-# --- what the user sees -----------------------------------------------------------------------------------------------
-
-
-def describe_changes(steps: Iterable[tuple[Change, Any, Any]]) -> list[dict[str, Any]]:
-    """The return value `changes` for (change, value before, value after)."""
-    return [
-        {
-            "kind": change.kind,
-            "target": _displayable(change.target),
-            "before": _displayable(before),
-            "after": _displayable(after),
-            "workloads": change.workloads,
-        }
-        for change, before, after in steps
-    ]
-
-
-def describe_diff(steps: Iterable[tuple[Change, Any, Any]]) -> list[dict[str, str]]:
-    """The return value `diff` for (change, value before, value after)."""
-    return [
-        {
-            "before_header": _displayable(change.target),
-            "after_header": _displayable(change.target),
-            "before": _displayable(change.render(before)),
-            "after": _displayable(change.render(after)),
-        }
-        for change, before, after in steps
-    ]
-
-
-def _displayable(value: Any) -> Any:
-    """Without the surrogates that stand for undecodable bytes, which JSON for the controller must not hold."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if isinstance(value, dict):
-        return {_displayable(key): _displayable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_displayable(item) for item in value]
-    return value
 
 
 def _unique(sentences: Iterable[str]) -> list[str]:
