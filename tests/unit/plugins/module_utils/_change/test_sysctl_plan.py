@@ -164,7 +164,8 @@ def test_a_later_file_that_would_win_is_named_with_its_line():
     (found,) = on_host(options({FORWARD: 1}), files=LATER)
     assert found == (
         "net.ipv4.ip_forward would not be '1' after the next boot: /etc/sysctl.d/zz.conf:2 sets it to '0' "
-        f"and is applied after {DEFAULT_PATH}; change that line, set path to /etc/sysctl.d/zz_netlink-remediation.conf, "
+        f"and is applied after {DEFAULT_PATH}; change that line, "
+        "set path to /etc/sysctl.d/zz_netlink-remediation.conf, "
         "or set supersede to true"
     )
 
