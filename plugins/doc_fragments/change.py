@@ -14,7 +14,8 @@ options:
   accept:
     description:
       - What may be done although it widens privilege or interrupts something. Without the word the module fails and
-        says which one it needs. All modules of the collection take the same words, and each looks at those that concern it.
+        says which one it needs.
+      - All modules of the collection take the same words, and each looks at those that concern it.
       - V(restart) lets a unit, container or daemon be restarted, V(recreate) lets a container be made anew.
       - V(own_connection) lets the link, address or route be changed that carries the connection of Ansible itself.
       - V(interpreter) lets a file capability be set on an interpreter or shell, V(shared_tool) on a tool that everybody

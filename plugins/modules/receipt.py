@@ -11,8 +11,8 @@ short_description: Take back changes made by this collection
 version_added: "0.1.0"
 description:
   - Each module of this collection that changes a host leaves a receipt in
-    C(/var/lib/netlink-remediation/receipts), which holds what every target was before. This module reverts receipts, the newest first, and removes those that nobody
-    needs any more.
+    C(/var/lib/netlink-remediation/receipts), which holds what every target was before.
+  - This module reverts receipts, the newest first, and removes those that nobody needs any more.
   - A target that holds what the receipt says was written gets back what it held before. A target that somebody changed
     since is left alone, and named in RV(left_alone).
   - A run that was killed at any point can be reverted too.
@@ -28,6 +28,13 @@ options:
     description: With V(latest), all receipts of the newest run, whether it was reverted before or not.
     type: str
     choices: [latest]
+  targets:
+    description:
+      - Revert only the changes of these targets, as RV(netlink.remediation.receipt_info#module:receipts[].changes[].target)
+        says them. The rest of the receipts can be reverted later.
+      - All of them if not given. Not used with O(state=pruned).
+    type: list
+    elements: str
   older_than_days:
     description:
       - Receipts of at least this age, in days, of which nothing is left to revert.
@@ -162,6 +169,7 @@ def main() -> None:
         argument_spec={
             "id": {"type": "str"},
             "run": {"type": "str", "choices": ["latest"]},
+            "targets": {"type": "list", "elements": "str"},
             "older_than_days": {"type": "float"},
             "state": {"type": "str", "choices": ["reverted", "pruned"], "default": "reverted"},
             **CHANGE_ARGUMENTS,
