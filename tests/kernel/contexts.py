@@ -36,6 +36,14 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     check(LIBC.capset(struct.pack("=Ii", 0x20080522, 0), data))
 
 
+def filter_system_calls() -> None:
+    """Install a seccomp filter that lets everything pass."""
+    prctl(38, 1)
+    allow = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000))
+    program = ctypes.create_string_buffer(struct.pack("@HP", 1, ctypes.addressof(allow)))
+    prctl(22, 2, ctypes.addressof(program))
+
+
 def own_sets() -> dict[str, int]:
     with open("/proc/self/status", encoding="ascii") as status:
         return {line[:6]: int(line.split()[1], 16) for line in status if line.startswith("Cap")}

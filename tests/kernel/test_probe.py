@@ -19,6 +19,7 @@ from ansible_collections.netlink.remediation.tests.kernel.contexts import (
     CLONE_NEWNET,
     NET_ADMIN,
     become,
+    filter_system_calls,
     unshare,
 )
 from ansible_collections.netlink.remediation.tests.kernel.workloads import (
@@ -282,14 +283,14 @@ def test_a_process_that_is_gone_is_unknown():
     assert "does not exist" in answer.detail
 
 
-def test_an_observer_with_fewer_capabilities_says_that_it_cannot_imitate(host):
-    """The same question from a child that gave up what it takes."""
+def asked_from(prepare, pid: int) -> str:
+    """The answer to the question about a link, asked by an observer with other credentials."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            become(permitted=ALL & ~NET_ADMIN, without=NET_ADMIN)
-            (answer,) = probe(Context(pid=host.pid), ["link"])
+            prepare()
+            (answer,) = probe(Context(pid=pid), ["link"])
             os.write(writer, f"{answer.answer} {answer.layer} {answer.detail}".encode())
         finally:
             os._exit(0)
@@ -297,7 +298,34 @@ def test_an_observer_with_fewer_capabilities_says_that_it_cannot_imitate(host):
     with os.fdopen(reader) as lines:
         text = lines.read()
     os.waitpid(child, 0)
-    assert text.startswith("unknown setup"), text
+    return text
+
+
+def test_an_observer_with_fewer_capabilities_says_that_it_cannot_imitate(host):
+    assert asked_from(workloads.without_net_admin, host.pid).startswith("unknown setup")
+
+
+def test_an_observer_with_no_new_privs_says_that_it_cannot_imitate(host):
+    text = asked_from(lambda: become(nnp=True), host.pid)
+    assert text == "unknown setup the child's no_new_privs would differ from the workload's"
+
+
+def test_an_observer_under_a_seccomp_filter_says_that_it_cannot_imitate(host):
+    text = asked_from(filter_system_calls, host.pid)
+    assert text == "unknown setup a seccomp filter on this module itself could answer for the kernel"
+
+
+def test_an_observer_without_privilege_may_ask_about_a_user_namespace_of_its_own():
+    with running(rootless(flags=CLONE_NEWNET)) as workload:
+        assert asked_from(user(), workload.pid) == "allowed ack None"
+        other = asked_from(lambda: become((7, 7, 7), (7, 7, 7)), workload.pid)
+        assert other.startswith("unknown setup cannot read")
+
+
+def test_a_seccomp_filter_of_the_workload_is_said_to_be_missing(host):
+    with running(steps(enter(netns(host)), filter_system_calls)) as workload:
+        (answer,) = probe(Context(pid=workload.pid), ["link"])
+        assert (answer.answer, answer.not_reproduced) == ("allowed", ["seccomp filter"])
 
 
 def test_a_probe_of_everything_takes_less_than_a_moment(host):

@@ -204,8 +204,7 @@ def imitate(place: Place) -> None:
         wanted = _possible(wanted, own)
     if foreign or not _same_namespace(place.net_ns, "net") or not _equal(own, wanted):
         _take("ids", lambda: _take_ids(own, wanted))
-        _take("network namespace", lambda: join(place.net_ns, CLONE_NEWNET))
-        _take("user namespace", lambda: join(place.user_ns, CLONE_NEWUSER))
+        _take("namespaces", lambda: _take_namespaces(place))
         _take("capability sets", lambda: _take_capabilities(wanted))
         if wanted.no_new_privs:
             _take("no_new_privs flag", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1))
@@ -277,6 +276,16 @@ def _take_ids(own: Credentials, wanted: Credentials) -> None:
     # These report no error; a failure shows in the comparison at the end.
     LIBC.setfsgid(wanted.fsgid)
     LIBC.setfsuid(wanted.fsuid)
+
+
+def _take_namespaces(place: Place) -> None:
+    try:
+        join(place.net_ns, CLONE_NEWNET)
+    except PermissionError:
+        # An observer without privilege has it in a user namespace of its own uid.
+        join(place.user_ns, CLONE_NEWUSER)
+        join(place.net_ns, CLONE_NEWNET)
+    join(place.user_ns, CLONE_NEWUSER)
 
 
 def _take_capabilities(wanted: Credentials) -> None:
