@@ -80,10 +80,10 @@ _value:
       elements: dict
     revert:
       description:
-        - Ids of the receipts whose changes are to be reverted, since all workloads that they were made for are still
-          refused. Newest first.
+        - What is to be reverted, since all workloads that it was made for are still refused. Newest first.
+        - Each has C(id), the id of a receipt, and C(targets), the targets in it, or null for all of it.
       type: list
-      elements: str
+      elements: dict
     failures:
       description: Why the host fails, one sentence each. Empty if it does not.
       type: list

@@ -66,7 +66,7 @@ def run_receipt(module: AnsibleModule) -> dict[str, Any]:
         selected = select_receipts(receipts, id=options["id"], run_id=options["run_id"], run=options["run"])
         if options["state"] == "pruned":
             return _prune(receipts, selected, options["older_than_days"], module.check_mode)
-        return _revert(selected, options["accept"], module.check_mode)
+        return _revert(selected, options["accept"], module.check_mode, options["targets"])
 
 
 def _demand_one(options: dict[str, Any]) -> None:
@@ -84,13 +84,13 @@ def _demand_one(options: dict[str, Any]) -> None:
 # --- revert -----------------------------------------------------------------------------------------------------------
 
 
-def plan_rollback(receipts: Sequence[Receipt]) -> Rollback:
-    """What to do for receipts, newest first. Reads the host, changes nothing."""
+def plan_rollback(receipts: Sequence[Receipt], targets: Optional[Collection[str]] = None) -> Rollback:
+    """What to do for receipts, newest first; only for these targets if given. Reads the host, changes nothing."""
     plan = Rollback()
     foreseen: dict[tuple[str, str], Any] = {}
     for receipt in receipts:
         for entry in reversed(receipt.changes):
-            if entry.status != REVERTED:
+            if entry.status != REVERTED and (targets is None or entry.target in targets):
                 _plan_entry(plan, entry, foreseen)
     return plan
 
@@ -127,8 +127,10 @@ def rebuild(entry: Entry) -> Change:
         raise ChangeError(f"the record of {entry.kind} {entry.target} is not understood: {exc!r}") from None
 
 
-def _revert(receipts: Sequence[Receipt], accept: Collection[str], check_mode: bool) -> dict[str, Any]:
-    plan = plan_rollback(receipts)
+def _revert(
+    receipts: Sequence[Receipt], accept: Collection[str], check_mode: bool, targets: Optional[Collection[str]]
+) -> dict[str, Any]:
+    plan = plan_rollback(receipts, targets)
     unvalidated = []
     for step in plan.steps:
         unvalidated += step.change.validate()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
+    FILE_CAPABILITY_XATTR,
     FileCapability,
     format_capability_text,
     parse_capability_text,
@@ -114,11 +115,19 @@ class Result:
 
 
 @dataclass
+class Revert:
+    """Changes that helped nobody: id of their receipt and their targets, None for all of the receipt."""
+
+    id: str
+    targets: Optional[list[str]] = None
+
+
+@dataclass
 class Outcome:
-    """What became of a host: results per workload, receipts whose changes did not help (newest first), failures."""
+    """What became of a host: results per workload, what is to be reverted (newest first), why the host fails."""
 
     results: list[Result] = field(default_factory=list)
-    revert: list[str] = field(default_factory=list)
+    revert: list[Revert] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
@@ -387,11 +396,24 @@ def judge_outcome(
             outcome.failures.append(f"{name} is still refused: {why}" if after is not None else f"{name}: {why}")
     refused = {result.workload for result in outcome.results if result.state == "refused"}
     for role in ROLES:
-        served = {item.workload for item in items if item.role == role}
-        if served and served <= refused:
-            outcome.revert += [one["id"] for one in receipts if one["module"].rpartition(".")[2] == _MODULES[role]]
-    outcome.revert.sort(reverse=True)
+        outcome.revert += _reverts(role, [item for item in items if item.role == role], refused, receipts)
+    outcome.revert.sort(key=lambda entry: entry.id, reverse=True)
     return outcome
+
+
+def _reverts(
+    role: str, items: Sequence[Item], refused: set[str], receipts: Sequence[Mapping[str, Any]]
+) -> list[Revert]:
+    """What of a role's receipts served refused workloads only: all of them, or single files of file capabilities."""
+    own = [one["id"] for one in receipts if one["module"].rpartition(".")[2] == _MODULES[role]]
+    if not items or all(item.workload in refused for item in items):
+        return [Revert(name) for name in own if items]
+    served: dict[str, set[str]] = {}
+    for item in items:
+        for entry in item.variables.get("netlink_capability_files", []):
+            served.setdefault(f"{entry['path']} {FILE_CAPABILITY_XATTR}", set()).add(item.workload)
+    targets = [target for target, workloads in served.items() if workloads <= refused]
+    return [Revert(name, targets) for name in own] if targets else []
 
 
 def _why(

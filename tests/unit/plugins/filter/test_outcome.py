@@ -20,7 +20,7 @@ def test_outcome_gives_lines_and_reasons():
     assert (fixed["lines"], fixed["failures"]) == (["agent: FIXED, verified"], [])
     left = [{"id": "1", "module": "file_capabilities"}, {"id": "2", "module": "link_state"}]
     refused = outcome(found, found, AGENT, [made], ["netlink_capability"], receipts=left)
-    assert refused["revert"] == ["1"]
+    assert refused["revert"] == [{"id": "1", "targets": None}]
     assert refused["failures"] == ["agent is still refused: /opt/agent runs as 4242 without cap_net_admin"]
 
 

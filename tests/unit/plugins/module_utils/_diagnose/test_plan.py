@@ -264,6 +264,10 @@ def planned(*found, running=False):
     return make_plan(list(found), named=dict.fromkeys((one.workload for one in found), running))
 
 
+def reverts(outcome):
+    return [(entry.id, entry.targets) for entry in outcome.revert]
+
+
 def states(outcome):
     return {result.workload: result.state for result in outcome.results}
 
@@ -312,22 +316,31 @@ def test_a_remedy_that_did_not_help_is_reverted_and_fails_the_host():
         {"agent": "refused"}, {"agent": "refused"}, found, plans=[planned(*found)], applied=["netlink_capability"]
     )
     assert states(outcome) == {"agent": "refused"}
-    assert outcome.revert == ["0 netlink_capability"]
+    assert reverts(outcome) == [("0 netlink_capability", None)]
     assert outcome.failures == ["agent is still refused: agent is refused"]
 
 
-def test_a_change_that_helped_one_of_its_workloads_stays():
-    found = [finding("a", remedy=capability()), finding("b", remedy=capability("/opt/b"))]
+@pytest.mark.parametrize(
+    ("remedies", "reverted"),
+    [
+        ((capability("/opt/a"), capability("/opt/b")), [("0 netlink_capability", ["/opt/b security.capability"])]),
+        ((capability("/opt/a"), capability("/opt/a", "cap_net_raw+ep")), []),
+        ((sysctl(net__a="1"), sysctl(net__b="1")), []),
+    ],
+    ids=["single files are reverted", "a shared file stays", "sysctls stay, they share a file"],
+)
+def test_a_change_that_helped_one_of_its_workloads_stays(remedies, reverted):
+    found = [finding("a", remedy=remedies[0]), finding("b", remedy=remedies[1])]
     outcome = outcome_of(
         {"a": "refused", "b": "refused"},
         {"a": "allowed", "b": "refused"},
         found[1:],
         named=("a", "b"),
         plans=[planned(*found)],
-        applied=["netlink_capability"],
+        applied=[remedies[0].role],
     )
     assert states(outcome) == {"a": "fixed", "b": "refused"}
-    assert outcome.revert == []
+    assert reverts(outcome) == reverted
     assert len(outcome.failures) == 1
 
 
@@ -340,7 +353,7 @@ def test_reverts_are_newest_first():
         plans=[planned(*found)],
         applied=["netlink_capability", "netlink_link"],
     )
-    assert outcome.revert == ["2 netlink_link", "0 netlink_capability"]
+    assert reverts(outcome) == [("2 netlink_link", None), ("0 netlink_capability", None)]
 
 
 def test_a_role_left_out_by_tags_reverts_nothing():
@@ -363,7 +376,7 @@ def test_a_role_that_failed_reverts_what_did_not_help():
         applied=["netlink_capability"],
         errors=["netlink_link: eth1 does not exist"],
     )
-    assert outcome.revert == ["0 netlink_capability"]
+    assert reverts(outcome) == [("0 netlink_capability", None)]
     assert outcome.failures[0] == "netlink_link: eth1 does not exist"
 
 
