@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Optional
 if TYPE_CHECKING:  # readers use load_pyroute2() without Ansible
     from ansible.module_utils.basic import AnsibleModule
 
-# Options that every module which may need pyroute2 merges into its argument spec; the second is set by the action plugin.
+# Options of every module that may need pyroute2; the second one is set by the action plugin only.
 PYROUTE2_ARGUMENTS: dict[str, Any] = {
     "ship_pyroute2": {"type": "bool", "default": True},
     "_pyroute2_path": {"type": "path"},
@@ -75,13 +75,12 @@ def require_pyroute2(module: AnsibleModule) -> ModuleType:
             found = load_module_pyroute2(module)
         except ValueError as error:
             module.fail_json(msg=str(error))
-    if found is None:
-        module.fail_json(
-            msg=missing_required_lib("pyroute2 (0.7 to 0.9)", reason="to read and set links", url="https://pyroute2.org"),
-            pyroute2_missing=True,
-            exception=_failure(),
-        )
-    return found
+    if found is not None:
+        return found
+    name, purpose = "pyroute2 (0.7 to 0.9)", "to read and set links"
+    text = missing_required_lib(name, reason=purpose, url="https://pyroute2.org")
+    module.fail_json(msg=text, pyroute2_missing=True, exception=_failure())
+    raise AssertionError("fail_json does not return")
 
 
 def load_module_pyroute2(module: AnsibleModule) -> Optional[ModuleType]:
@@ -185,6 +184,6 @@ def _unpack(path: str, keep: bool) -> str:
 
 
 def _delete_at_exit(directory: str) -> str:
-    
+
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return directory

@@ -10,7 +10,7 @@ module: link_facts
 short_description: Read links, addresses and routes of any network namespace
 version_added: "0.1.0"
 description:
-  - Reads links with their addresses, and the routes of all tables, from the kernel through rtnetlink; no program is run.
+  - Reads links with their addresses, and the routes of all tables, from the kernel through rtnetlink.
   - Reads network namespaces as the kernel knows them, not as C(/sys) shows them, and says which of the managers
     systemd-networkd, NetworkManager and ifupdown owns a link of the host.
   - Joining another network namespace needs root. Links of the own namespace can be read by anybody.
@@ -236,6 +236,7 @@ import os
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import observe_links
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import PYROUTE2_ARGUMENTS, require_pyroute2
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen, to_plain
@@ -266,7 +267,9 @@ def main() -> None:
             module.fail_json(msg=f"netns: {path!r} is no absolute path that exists, expected e.g. /run/netns/blue")
     require_pyroute2(module)
     unseen: list[Unseen] = []
-    namespaces = [read_namespace(path, module.params["interfaces"], unseen) for path in module.params["netns"] or [None]]
+    namespaces = [
+        read_namespace(path, module.params["interfaces"], unseen) for path in module.params["netns"] or [None]
+    ]
     module.exit_json(ansible_facts={"netlink_links": {"namespaces": namespaces, "unseen": to_plain(unseen)}})
 
 

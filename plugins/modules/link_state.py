@@ -13,8 +13,8 @@ description:
   - Brings links that exist up or down and sets their MTU, static addresses and static routes, in any network namespace.
     Links are not created.
   - Every value is checked against the link before anything is changed, in check mode too, and all consequences are
-    predicted. A link that goes down loses its routes and IPv6 addresses, an MTU below 1280 all of IPv6, and a route goes
-    with the address through which its gateway was reached. The receipt restores them all.
+    predicted. A link that goes down loses its routes and IPv6 addresses, an MTU below 1280 loses all of IPv6, and a
+    route goes with the address through which its gateway was reached. The receipt restores them all.
   - An address or route that exists already is no error. If it exists with other properties, the error shows both.
   - In this order it sets the MTU, brings the link up or down, and sets addresses and routes.
 options:
@@ -201,6 +201,7 @@ unvalidated:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._link_task import ARGUMENTS, run
 from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import CHANGE_ARGUMENTS
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import PYROUTE2_ARGUMENTS
@@ -212,7 +213,11 @@ def main() -> None:
         argument_spec={**ARGUMENTS, **CHANGE_ARGUMENTS, **PYROUTE2_ARGUMENTS},
         supports_check_mode=True,
     )
-    module.exit_json(**run(module))
+    try:
+        result = run(module)
+    except ChangeError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

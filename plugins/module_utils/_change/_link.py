@@ -15,8 +15,9 @@ import ipaddress
 import os
 import platform
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Iterator, Optional
+from typing import Any, ClassVar, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
@@ -115,7 +116,9 @@ class LinkChange(Change):
         surplus = surplus_addresses(self._read(netlink)["addresses"], wanted)
         for address in reversed(surplus):
             # A secondary address may have gone with its primary.
-            self._try(f"removing {address['address']}", netlink.addr, "del", allow=EADDRNOTAVAIL, **_request(address, index))
+            self._try(
+                f"removing {address['address']}", netlink.addr, "del", allow=EADDRNOTAVAIL, **_request(address, index)
+            )
         present = self._read(netlink)["addresses"]
         for address in wanted:
             if address not in present:
@@ -136,7 +139,9 @@ class LinkChange(Change):
         deadline = time.monotonic() + (DAD_SECONDS if route["family"] == "inet6" and "prefsrc" in route else 0)
         while True:
             try:
-                return self._try(f"adding route {route_text(route)}", netlink.route, "add", **_route_request(route, index))
+                return self._try(
+                    f"adding route {route_text(route)}", netlink.route, "add", **_route_request(route, index)
+                )
             except ChangeError as error:
                 if getattr(error.__cause__, "code", 0) != EINVAL or time.monotonic() >= deadline:
                     raise
@@ -158,7 +163,13 @@ def _sourceless(route: State) -> State:
 
 
 def _harmless() -> dict[str, Any]:
-    return {"index": 0x7FFFFFFE, "family": FAMILY["inet"], "address": "192.0.2.1", "local": "192.0.2.1", "prefixlen": 32}
+    return {
+        "index": 0x7FFFFFFE,
+        "family": FAMILY["inet"],
+        "address": "192.0.2.1",
+        "local": "192.0.2.1",
+        "prefixlen": 32,
+    }
 
 
 def link_change(name: str, netns: Optional[str], before: State, after: State, disrupts: list[str]) -> LinkChange:
@@ -185,7 +196,9 @@ def link_state(link: Link, routes: list[Route]) -> State:
         "up": "UP" in link.flags,
         "mtu": link.mtu,
         "addresses": sort_addresses([address_state(item, link.name) for item in link.addresses if configured(item)]),
-        "routes": sort_routes([route_state(item) for item in routes if item.interface == link.name and restorable(item)]),
+        "routes": sort_routes(
+            [route_state(item) for item in routes if item.interface == link.name and restorable(item)]
+        ),
     }
 
 
@@ -255,7 +268,10 @@ def sort_addresses(addresses: list[State]) -> list[State]:
 
 def sort_routes(routes: list[State]) -> list[State]:
     """Canonical order of routes."""
-    return sorted(routes, key=lambda item: (item["family"], item.get("table", 254), item["dst"], item.get("metric", 0), repr(item)))
+    return sorted(
+        routes,
+        key=lambda item: (item["family"], item.get("table", 254), item["dst"], item.get("metric", 0), repr(item)),
+    )
 
 
 def surplus_addresses(present: list[State], wanted: list[State]) -> list[State]:

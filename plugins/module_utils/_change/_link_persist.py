@@ -52,14 +52,14 @@ def persisted_file(wanted: Wanted, root: str = "/") -> PersistedFile:
         return keyfile(wanted, root)
     if link.manager == "ifupdown":
         raise ChangeError(
-            f"{wanted.where}: persist is refused, the link belongs to ifupdown, whose files hold commands of their own: "
+            f"{wanted.where}: persist is refused, the link belongs to ifupdown, whose files hold commands: "
             f"edit its stanza in /etc/network/interfaces, or set persist: false"
         )
     if link.manager == "systemd-networkd" or networkd_state(link.index, root):
         return network_file(wanted, root)
     raise ChangeError(
-        f"{wanted.where}: persist is refused, no manager owns the link (neither systemd-networkd nor NetworkManager runs "
-        "for it), so that no file would be read at boot: let one of them manage it, or set persist: false"
+        f"{wanted.where}: persist is refused, no manager owns the link (neither systemd-networkd nor NetworkManager), "
+        "so that no file would be read at boot: let one of them manage it, or set persist: false"
     )
 
 

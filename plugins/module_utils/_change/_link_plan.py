@@ -174,7 +174,9 @@ def _network(where: str, text: str, peer: Any) -> Any:
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise ChangeError(f"{where}: dst is no prefix, expected e.g. 198.51.100.0/24, 2001:db8::/32 or default") from None
+        raise ChangeError(
+            f"{where}: dst is no prefix, expected e.g. 198.51.100.0/24, 2001:db8::/32 or default"
+        ) from None
     raise ChangeError(f"{where}: dst has host bits set, expected {network}")
 
 
@@ -440,7 +442,9 @@ def disruptions(name: str, before: State, after: State) -> list[str]:
     for family, minimum in MINIMUM_MTU.items():
         if before["mtu"] >= minimum > after["mtu"]:
             word = "IPv6" if family == "inet6" else "IPv4"
-            found.append(f"{name} gets an MTU below {minimum}: the kernel drops its {word} addresses and routes")
+            found.append(
+                f"{name} gets an MTU below {minimum}: the kernel drops its {word} addresses, routes and sysctls"
+            )
     for address in before["addresses"]:
         if _identity(address) not in [_identity(item) for item in after["addresses"]]:
             found.append(f"{name} loses the address {address['address']}")
@@ -457,7 +461,9 @@ def disruptions_above(plan: Plan, namespace: Namespace) -> list[str]:
     found = []
     for item in upper:
         if before["up"] and not after["up"]:
-            found.append(f"{item.name} lies on {link.name} and loses its connection, and its routes if it goes down too")
+            found.append(
+                f"{item.name} lies on {link.name} and loses its connection, and its routes if it goes down too"
+            )
         if after["mtu"] < (item.mtu or 0):
             found.append(f"{item.name} lies on {link.name} and gets its smaller MTU of {after['mtu']}")
     return found

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the netlink.remediation authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task of the module link_state: read, plan all links, refuse what cuts the own connection, hand over the changes."""
+"""The task of the module link_state: read, plan all links, refuse what cuts the own connection, make the changes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._file import FileChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._link import (
@@ -29,7 +30,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._own_c
     find_session,
     locate,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import run_changes
+from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import require_root, run_changes
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import (
     inside_netns,
     is_initial_netns,
@@ -69,21 +70,16 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """The common result of a change module. Ends the module with one sentence for what cannot be done."""
+    """The common result of a change module. Raises ChangeError with one sentence for what cannot be done."""
+    require_root()
     pyroute2 = require_pyroute2(module)
-    try:
-        plans = plan_all(module.params["links"])
-        refuse_cuts(plans, module.params["accept"] or [], pyroute2)
-        changes: list[Change] = []
-        unvalidated: list[str] = []
-        for plan, netns in plans:
-            changes.append(change_of(plan, netns))
-            unvalidated += plan.unvalidated if plan.before != plan.after else []
-        if module.params["persist"]:
-            changes += persist(plans, unvalidated)
-        return run_changes(module, changes, unvalidated=unvalidated)
-    except ChangeError as error:
-        module.fail_json(msg=str(error))
+    plans = plan_all(module.params["links"])
+    refuse_cuts(plans, module.params["accept"], pyroute2)
+    changes: list[Change] = [change_of(plan, netns) for plan, netns in plans]
+    unvalidated = [sentence for plan, _netns in plans if plan.before != plan.after for sentence in plan.unvalidated]
+    if module.params["persist"]:
+        changes += persist(plans, unvalidated)
+    return run_changes(module, changes, unvalidated=unvalidated)
 
 
 def plan_all(entries: list[dict[str, Any]]) -> list[tuple[Plan, Optional[str]]]:
@@ -137,8 +133,8 @@ def refuse_cuts(plans: list[tuple[Plan, Optional[str]]], accept: list[str], pyro
         reasons = cuts(session, plan.wanted.link.name, plan.before, plan.after)
         if reasons:
             raise ChangeError(
-                f"{plan.wanted.where}: this can cut the connection of Ansible from {session.client} to {session.server} "
-                f"({', '.join(reasons)}), expected accept: [own_connection]"
+                f"{plan.wanted.where}: this can cut the connection of Ansible from {session.client} to "
+                f"{session.server} ({', '.join(reasons)}), expected accept: [own_connection]"
             )
 
 

@@ -16,7 +16,8 @@ import os
 import re
 import socket
 import time
-from typing import Any, Callable, Iterable, Iterator, Optional
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CLONE_NEWNET, errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
@@ -68,9 +69,27 @@ ROUTE_TYPES = (
 )
 # include/uapi/linux/rtnetlink.h, names of /etc/iproute2/rt_protos
 ROUTE_PROTOCOLS = {
-    **{0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 8: "gated", 9: "ra", 10: "mrt", 11: "zebra"},
-    **{12: "bird", 13: "dnrouted", 14: "xorp", 15: "ntk", 16: "dhcp", 18: "keepalived", 42: "babel", 186: "bgp"},
-    **{187: "isis", 188: "ospf", 189: "rip", 192: "eigrp"},
+    0: "unspec",
+    1: "redirect",
+    2: "kernel",
+    3: "boot",
+    4: "static",
+    8: "gated",
+    9: "ra",
+    10: "mrt",
+    11: "zebra",
+    12: "bird",
+    13: "dnrouted",
+    14: "xorp",
+    15: "ntk",
+    16: "dhcp",
+    18: "keepalived",
+    42: "babel",
+    186: "bgp",
+    187: "isis",
+    188: "ospf",
+    189: "rip",
+    192: "eigrp",
 }
 RTNH_F_ONLINK = 4
 
@@ -88,7 +107,7 @@ def inside_netns(path: Optional[str]) -> Iterator[None]:
     try:
         target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            # Any file of nsfs has its device, whatever path it is bound at; of those, setns(2) answers which is a netns.
+            # A file of nsfs has its device wherever it is bound; which of them is a netns, setns(2) answers.
             if os.fstat(target).st_dev != os.fstat(home).st_dev or not _setns(target, path):
                 raise ValueError(f"{path} is not a network namespace")
         finally:
@@ -147,7 +166,7 @@ def observe_links(netns_path: Optional[str], unseen: list[Unseen]) -> tuple[list
 
 
 def dump(request: Callable[[], Iterable[Any]]) -> list[Any]:
-    """All messages of a dump, asked again when something changed meanwhile (pyroute2 before 0.9 raises code -1 then)."""
+    """All messages of a dump, asked again when something changed meanwhile (pyroute2 0.7, 0.8: code -1)."""
     for _attempt in range(5):
         try:
             return list(request())
@@ -229,7 +248,7 @@ def address_of(message: Any) -> Address:
         scope=SCOPES.get(message["scope"], str(message["scope"])),
         label=attributes.get("IFA_LABEL"),
         broadcast=attributes.get("IFA_BROADCAST"),
-        flags=flags if bits & IFA_F_PERMANENT else flags + ["dynamic"],
+        flags=flags if bits & IFA_F_PERMANENT else [*flags, "dynamic"],
         peer=attributes["IFA_ADDRESS"] if attributes.get("IFA_ADDRESS", local) != local else None,
         protocol=_address_protocol(message, attributes),
     )
@@ -252,10 +271,8 @@ def route_of(message: Any, names: dict[int, str]) -> Route:
     family = FAMILIES[message["family"]]
     bits = 32 if family == "inet" else 128
     dst = attributes.get("RTA_DST")
-    if dst is None and message["dst_len"] == 0:
-        target = "default"
-    else:
-        target = dst if message["dst_len"] == bits else f"{dst}/{message['dst_len']}"
+    length = message["dst_len"]
+    target = "default" if length == 0 else str(dst) if length == bits else f"{dst}/{length}"
     via = attributes.get("RTA_VIA")
     return Route(
         family=family,

@@ -97,7 +97,8 @@ def test_routes_of_all_tables_are_those_that_ip_shows() -> None:
     shown = ip_json("-N", "-4", "route", "show", "table", "all") + ip_json("-N", "-6", "route", "show", "table", "all")
     tables = {"": 254, "254": 254, "255": 255, "1000": 1000}
     expected = sorted(
-        (item["dst"], item.get("dev") or "", tables[str(item.get("table", ""))], item.get("metric") or 0) for item in shown
+        (item["dst"], item.get("dev") or "", tables[str(item.get("table", ""))], item.get("metric") or 0)
+        for item in shown
     )
     assert sorted((item.dst, item.interface or "", item.table, item.metric or 0) for item in routes) == expected
     by_dst = {item.dst: item for item in routes}
@@ -113,7 +114,10 @@ def test_routes_of_all_tables_are_those_that_ip_shows() -> None:
 
 @pytest.mark.usefixtures("netns")
 def test_another_namespace_is_read_by_path_and_left_again() -> None:
-    sleeper = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link add x0 type veth peer name y0; echo; exec sleep 60"], stdout=subprocess.PIPE)
+    sleeper = subprocess.Popen(
+        ["unshare", "-n", "sh", "-c", "ip link add x0 type veth peer name y0; echo; exec sleep 60"],
+        stdout=subprocess.PIPE,
+    )
     try:
         assert sleeper.stdout is not None
         sleeper.stdout.readline()
@@ -150,7 +154,11 @@ def write(root: Any, path: str, text: str) -> None:
 
 
 def test_the_manager_of_a_link_is_the_one_that_says_so(tmp_path: Any) -> None:
-    write(tmp_path, "run/systemd/netif/links/2", "# private\nADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/a.network\n")
+    write(
+        tmp_path,
+        "run/systemd/netif/links/2",
+        "# private\nADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/a.network\n",
+    )
     write(tmp_path, "run/systemd/netif/links/3", "ADMIN_STATE=unmanaged\n")
     write(tmp_path, "run/NetworkManager/devices/3", "[device]\nmanaged=true\nconnection-uuid=u\n")
     write(tmp_path, "run/NetworkManager/devices/4", "[device]\nmanaged=false\n")
@@ -162,17 +170,21 @@ def test_the_manager_of_a_link_is_the_one_that_says_so(tmp_path: Any) -> None:
 
 
 def test_a_sourced_directory_gives_only_files_with_plain_names(tmp_path: Any) -> None:
-    write(tmp_path, "etc/network/interfaces", "source-directory /etc/network/interfaces.d\nsource /etc/network/interfaces\n")
+    write(
+        tmp_path,
+        "etc/network/interfaces",
+        "source-directory /etc/network/interfaces.d\nsource /etc/network/interfaces\n",
+    )
     write(tmp_path, "etc/network/interfaces.d/one", "iface e1 inet manual\n")
     write(tmp_path, "etc/network/interfaces.d/two.bak", "iface e2 inet manual\n")
     assert _links.ifupdown_names(str(tmp_path)) == {"e1"}
 
 
 def test_a_dump_that_was_interrupted_is_asked_again() -> None:
-    class Interrupted(Exception):
+    class DumpError(Exception):
         code = -1
 
-    answers = iter([Interrupted(), Interrupted(), ["message"]])
+    answers = iter([DumpError(), DumpError(), ["message"]])
 
     def request() -> Any:
         answer = next(answers)
