@@ -164,10 +164,10 @@ unvalidated:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
+from ansible_collections.netlink.remediation.plugins.module_utils._change._receipts import require_root
 from ansible_collections.netlink.remediation.plugins.module_utils._change._sysctl_plan import DEFAULT_PATH, plan_sysctls
 from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import (
     CHANGE_ARGUMENTS,
-    require_root,
     run_changes,
 )
 

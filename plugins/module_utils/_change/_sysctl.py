@@ -20,7 +20,11 @@ from typing import Any, ClassVar, Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CLONE_NEWNET, errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import LIBC, run_joined
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl import PROC_SYS, read_value
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl import (
+    PROC_SYS,
+    is_host_netns,
+    read_value,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl_d import (
     ALIASES,
     dotted_key,
@@ -30,6 +34,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysc
 _OF_ALL_LINKS = re.compile(r"(net/ipv[46]/(?:conf|neigh))/(?:all|default)/([^/]+)")
 _OF_ONE_LINK = re.compile(r"(net/ipv[46]/(?:conf|neigh))/(?!all/|default/)[^/]+/([^/]+)")
 _REDIRECTS = "net/ipv4/conf/all/accept_redirects"
+# Sysctls that open user namespaces to everybody, with the test for the values that do.
+OPENS_USERNS: dict[str, Callable[[str], bool]] = {
+    "kernel/unprivileged_userns_clone": lambda value: not same_value(value, "0"),
+    "kernel/apparmor_restrict_unprivileged_userns": lambda value: same_value(value, "0"),
+    "user/max_user_namespaces": lambda value: not same_value(value, "0"),
+}
+
 # Keys that the kernel keeps in two units at once (net/core/neighbour.c, net/ipv6/route.c).
 _OTHER_UNITS = ("_ms", "_bytes")
 
@@ -97,6 +108,10 @@ class SysctlChange(Change):
             raise ChangeError(f"{self.target} cannot be set to {self.after!r}: {refusal(failed)}")
         return []
 
+    def consents(self, current: str, value: str) -> dict[str, str]:
+        """Words of `accept` that setting the value needs, each with the reason."""
+        return needed_consents(self.key, current, value, self.netns)
+
     def render(self, value: str) -> str:
         """The line that would set the value."""
         return f"{dotted_key(self.key)} = {value}\n"
@@ -135,6 +150,26 @@ def _disrupts(key: str, before: str, after: str) -> list[str]:
     if match[2] == "forwarding":
         return [f"{links} no longer take routes and addresses from router advertisements, unless accept_ra is 2"]
     return [f"IPv6 addresses and routes of {links} are removed, and a revert does not bring them back"]
+
+
+def needed_consents(key: str, now: str, value: str, netns: Optional[str]) -> dict[str, str]:
+    """Words of `accept` that changing a sysctl in force needs, each with a clause on what it does."""
+    found = {}
+    opens = OPENS_USERNS.get(key)
+    if opens is not None and opens(value) and not opens(now):
+        found["world_userns"] = f"{dotted_key(key)}={value} opens user namespaces to every user of the host"
+    disables = re.fullmatch(r"net/ipv6/conf/(?!lo/|default/)[^/]+/disable_ipv6", key)
+    if disables and same_value(now, "0") and not same_value(value, "0") and is_host_netns(netns):
+        # Imported only here: it brings the whole reading of links with it.
+        from ansible_collections.netlink.remediation.plugins.module_utils._change._own_connection import find_session
+
+        session = find_session()
+        if session is not None and ":" in session.server and "." not in session.server:
+            found["own_connection"] = (
+                f"{dotted_key(key)}={value} would cut the connection over which Ansible reached this host "
+                f"({session.server})"
+            )
+    return found
 
 
 def refusal(number: int) -> str:

@@ -13,11 +13,12 @@ from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._file import FileChange
-from ansible_collections.netlink.remediation.plugins.module_utils._change._own_connection import find_session
 from ansible_collections.netlink.remediation.plugins.module_utils._change._sysctl import (
+    OPENS_USERNS,
     Trial,
     dependents_of,
     in_netns,
+    needed_consents,
     refusal,
     sysctl_change,
     try_values,
@@ -46,13 +47,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysc
 )
 
 DEFAULT_PATH = "/etc/sysctl.d/99-zz-netlink-remediation.conf"
-
-# Sysctls that open user namespaces to everybody, with the values that do.
-_OPENS_USERNS = {
-    "kernel/unprivileged_userns_clone": lambda value: not same_value(value, "0"),
-    "kernel/apparmor_restrict_unprivileged_userns": lambda value: same_value(value, "0"),
-    "user/max_user_namespaces": lambda value: not same_value(value, "0"),
-}
 
 
 @dataclass
@@ -173,40 +167,21 @@ def _as_shown(wanted: dict[str, str], trials: dict[str, Trial]) -> dict[str, str
 
 
 def _check_consent(wanted: dict[str, str], current: dict[str, str], options: Mapping[str, Any]) -> None:
-    accept = options["accept"] or []
     for key, value in wanted.items():
-        if "world_userns" not in accept and _opens_userns(key, value, current[key], persist=options["persist"]):
-            raise ChangeError(
-                f"settings: {dotted_key(key)}={value} opens user namespaces to every user of the host; "
-                "add world_userns to accept to do that"
-            )
-        if "own_connection" not in accept and _cuts_ipv6(key, value, current[key]) and is_host_netns(options["netns"]):
-            session = find_session()
-            if session is not None and ":" in session.server and "." not in session.server:
-                raise ChangeError(
-                    f"settings: {dotted_key(key)}={value} would cut the connection over which Ansible reached this "
-                    f"host ({session.server}); add own_connection to accept to do that"
-                )
+        needed: dict[str, str] = {}
+        if options["persist"] and key in OPENS_USERNS:
+            needed |= needed_consents(key, _value_at_boot(key, current[key]), value, None)
+        if options["runtime"]:
+            needed |= needed_consents(key, current[key], value, options["netns"])
+        for word, why in needed.items():
+            if word not in (options["accept"] or []):
+                raise ChangeError(f"settings: {why}; add {word} to accept to do that")
 
 
-def _opens_userns(key: str, value: str, now: str, *, persist: bool) -> bool:
-    """Whether a value opens user namespaces to all, now or (where it is persisted) at the next boot."""
-    opens = _OPENS_USERNS.get(key)
-    if opens is None or not opens(value):
-        return False
-    return any(not opens(other) for other in _values_now_and_at_boot(key, now, persist=persist))
-
-
-def _cuts_ipv6(key: str, value: str, now: str) -> bool:
-    return bool(re.fullmatch(r"net/ipv6/conf/(?!lo/|default/)[^/]+/disable_ipv6", key)) and value == "1" != now
-
-
-def _values_now_and_at_boot(key: str, now: str, *, persist: bool) -> list[str]:
-    if not persist:
-        return [now]
+def _value_at_boot(key: str, otherwise: str) -> str:
     (item,) = observe_sysctls([key], [])
     winner = item.boot if has_systemd_sysctl() else item.boot_procps
-    return [now, winner.value] if winner else [now]
+    return winner.value if winner else otherwise
 
 
 def _rank(key: str) -> int:

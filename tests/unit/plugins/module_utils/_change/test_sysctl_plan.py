@@ -289,3 +289,15 @@ def test_user_namespaces_for_all_need_consent():
     refused, accepted = on_host(options({key: value}), options({key: value}, accept=["world_userns"]), files=files)
     assert "add world_userns to accept" in refused
     assert [change[0] for change in accepted] == [DEFAULT_PATH]
+
+
+def test_cutting_the_own_ipv6_connection_needs_consent(monkeypatch):
+    monkeypatch.setenv("SSH_CONNECTION", "2001:db8::2 50000 2001:db8::1 22")
+    settings = {"net.ipv6.conf.all.disable_ipv6": 1}
+    refused, accepted = on_host(options(settings), options(settings, accept=["own_connection"]))
+    assert "2001:db8::1" in refused
+    assert "add own_connection to accept" in refused
+    assert accepted[0] == ["net.ipv6.conf.all.disable_ipv6", "0", "1"]
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.2 50000 192.0.2.1 22")
+    (allowed,) = on_host(options(settings))
+    assert allowed == accepted
