@@ -18,7 +18,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._mea
     EXTACK_ALSO,
     EXTACK_EXCLUDES,
     EXTACK_NEXT,
-    EXTACK_SUMMARY,
     EXTACK_UNKNOWN,
     Exclusion,
     Meaning,
@@ -227,11 +226,8 @@ def _state_answer(known: Optional[Extack], kernel_text: str) -> _Answer:
     can_mean = EXTACK_UNKNOWN
     if known:
         can_mean = (Meaning(known.cause, known.why, known.reasons), *EXTACK_ALSO.get(known.cause, ()))
-    summary = EXTACK_SUMMARY
-    if kernel_text:
-        summary = (
-            f'The kernel itself says what is in the way ("{_printable(kernel_text)}"); it is not a missing capability.'
-        )
+    said = known.why if known else f'"{_printable(kernel_text)}"'
+    summary = f"The kernel itself says what is in the way: {said}; it is not a missing capability."
     return _Answer(("ack",), summary, can_mean, EXTACK_EXCLUDES, EXTACK_NEXT)
 
 

@@ -245,7 +245,7 @@ _IPROUTE2 = (
     _is(r"\bip: (?:ioctl 0x|SIOC)", "link_ioctl", "busybox", "link"),
     _is(r"\bSIOC[A-Z]{3,20}\b", "link_ioctl", "net-tools", "link"),
     _is(r"Error: Exclusivity flag on, cannot modify", "ack", "iproute2", "qdisc"),
-    _is(r"^Error: [A-Z][^\n:]{4,300}\.$", "printed_text", "iproute2", general=True),
+    _is(r"^Error: (?:\w{1,20}: )?[A-Za-z][^\n:]{4,300}\.$", "printed_text", "iproute2", general=True),
     _is(r"\bif_nametoindex\b", "lookup", None, "link"),
 )
 

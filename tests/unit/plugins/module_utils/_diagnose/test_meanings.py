@@ -56,3 +56,36 @@ def test_wordings_speak_of_known_subjects_and_errnos():
 
 def test_every_subject_is_worded():
     assert set(SUBJECTS) - {wording.subject for wording in WORDINGS} == {"unknown"}
+
+
+# The reasons of the catalogue (docs/docsite/rst/causes.rst and docs/design.md).
+REASONS = {
+    "missing_capability": "not_root dropped held_not_raised stale_socket",
+    "file_capability_void": "nosuid no_new_privs script outside_bounding_set dropped_by_program rootid permitted_only"
+    " ambient_cleared lost child_process",
+    "container_without_capability": "not_granted nonroot_user dropped not_applied",
+    "unit_sandbox": "capability_bounding_set private_users restrict_address_families no_new_privileges private_network"
+    " system_call_filter protect_kernel_tunables not_restarted user_manager",
+    "selinux_denied": "capability netlink_socket nlmsg tun_socket boolean_off mislabelled",
+    "apparmor_denied": "capability network_rule userns explicit_deny",
+    "userns_restricted": "apparmor_restrict_unprivileged_userns unprivileged_userns_clone max_user_namespaces"
+    " max_net_namespaces nesting chrooted unmapped_uid",
+    "seccomp_denied": "filter",
+    "sysctl": "ip_forward rp_filter ipv6_disabled ipv6_off_at_boot not_persistent overridden rewritten_by_service"
+    " read_only",
+    "foreign_netns": "userns_remap rootless_host_network other_owner cannot_join target_netns socket_of_other_netns"
+    " init_only_operation",
+    "link_state": "missing wrong_netns down no_address busy enslaved protected_group",
+    "driver_refused": "sriov_trust rfkill mode_locked",
+    "platform_refuses": "gvisor wsl1 openvz fargate android",
+    "module_missing": "kind modules_disabled tun_node_missing tun_node_mode tun_device_cgroup",
+    "already_exists": "same different",
+    "unknown": "",
+}
+
+
+def test_reasons_are_those_of_the_catalogue():
+    assert set(REASONS) == set(CAUSES)
+    said = [row for rule in RULES for row in rule.can_mean] + list(EXTACKS)
+    for row in said:
+        assert set(row.reasons) <= set(REASONS[row.cause].split()), row
