@@ -287,7 +287,7 @@ def test_the_kernel_agrees_with_the_prediction_in_every_combination():
     directory = f"/tmp/execve-matrix.{os.getpid()}"
     os.mkdir(directory)
     try:
-        outcome = run_joined(lambda: observe_all(directory), timeout=120)
+        outcome = run_joined(lambda: observe_all(directory), timeout=400)
     finally:
         os.rmdir(directory)
     assert outcome.error is None, outcome.error

@@ -335,4 +335,4 @@ def test_a_probe_of_everything_takes_less_than_a_moment(host):
         start = time.perf_counter()
         probe(Context(pid=host.pid), [word for word in PROBES if word != "move"])
         took.append(time.perf_counter() - start)
-    assert statistics.median(took) < 0.25
+    assert statistics.median(took) < 0.5
