@@ -10,7 +10,11 @@ import stat
 from collections.abc import Iterable
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import list_names, read_text
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import (
+    list_names,
+    printable,
+    read_text,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl_d import (
     BOOT_DIRECTORIES,
     SYSCTL_CONF,
@@ -167,9 +171,9 @@ def _outranked(key: str, value: str, line: Line, path: str, place: str) -> str:
     if line.file == SYSCTL_CONF:
         remedy = f"change that line, or set path to {SYSCTL_CONF}"
     else:
-        remedy = f"change that line, set path to {place}, or set supersede to true"
+        remedy = f"change that line, set path to {printable(place)}, or set supersede to true"
     return (
-        f"{dotted_key(key)} would not be {value!r} after the next boot: {line.file}:{line.number} {does} "
+        f"{dotted_key(key)} would not be {value!r} after the next boot: {printable(line.file)}:{line.number} {does} "
         f"and is applied after {path}; {remedy}"
     )
 

@@ -24,6 +24,11 @@ _RESOLVE_IN_ROOT = 0x10
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
+def printable(text: str) -> str:
+    """The text with U+FFFD for each byte that could not be decoded (a surrogate, which no JSON may hold)."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def open_below(path: str, root: str, flags: int = os.O_RDONLY) -> int:
     """Open an absolute path as a process with that root directory would: links never lead out. Raises OSError.
 
@@ -53,24 +58,24 @@ def read_text(path: str, root: str, unseen: list[Unseen]) -> Optional[str]:
         handle = open_below(path, root)
     except OSError as exc:
         if exc.errno not in (errno.ENOENT, errno.ENOTDIR):
-            unseen.append(Unseen(path, errno_name(exc.errno or 0)))
+            unseen.append(Unseen(printable(path), errno_name(exc.errno or 0)))
         return None
     try:
         mode = os.fstat(handle).st_mode
         if stat.S_ISCHR(mode):
             return ""
         if not stat.S_ISREG(mode):
-            unseen.append(Unseen(path, "not a regular file"))
+            unseen.append(Unseen(printable(path), "not a regular file"))
             return None
         with os.fdopen(handle, "rb", closefd=False) as stream:
             data = stream.read(LONGEST_FILE + 1)
     except OSError as exc:
-        unseen.append(Unseen(path, errno_name(exc.errno or 0)))
+        unseen.append(Unseen(printable(path), errno_name(exc.errno or 0)))
         return None
     finally:
         os.close(handle)
     if len(data) > LONGEST_FILE:
-        unseen.append(Unseen(path, f"longer than {LONGEST_FILE} bytes, the rest was not read"))
+        unseen.append(Unseen(printable(path), f"longer than {LONGEST_FILE} bytes, the rest was not read"))
         data = data[:LONGEST_FILE].rpartition(b"\n")[0]
     return data.decode("utf-8", "surrogateescape")
 
@@ -81,7 +86,7 @@ def list_names(directory: str, root: str, unseen: list[Unseen]) -> list[str]:
         handle = open_below(directory, root, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as exc:
         if exc.errno not in (errno.ENOENT, errno.ENOTDIR):
-            unseen.append(Unseen(directory, errno_name(exc.errno or 0)))
+            unseen.append(Unseen(printable(directory), errno_name(exc.errno or 0)))
         return []
     try:
         return sorted(os.listdir(handle), key=os.fsencode)

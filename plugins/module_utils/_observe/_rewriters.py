@@ -19,7 +19,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import list_names, read_text
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import (
+    list_names,
+    printable,
+    read_text,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl_d import names_of, parse_lines
 from ansible_collections.netlink.remediation.plugins.module_utils._state import PersistedSysctl, Unseen
 
@@ -114,7 +118,7 @@ def _networkd(interfaces: set[str], root: str, unseen: list[Unseen]) -> Found:
         ):
             if (setting.section, setting.name) == ("Network", name):
                 for key in keys:
-                    yield key, PersistedSysctl(_on(setting.value), setting.file, setting.line)
+                    yield key, PersistedSysctl(_on(setting.value), printable(setting.file), setting.line)
     taken: set[str] = set()
     for path in _merged("/{}/systemd/network", ".network", root, unseen):
         settings = parse_ini(read_text(path, root, unseen) or "", path) + _drop_ins_of(path, root, unseen)
@@ -131,13 +135,13 @@ def _network_option(setting: Setting, interfaces: set[str], root: str) -> Found:
         pattern, words, other = _LINK_OPTIONS[setting.name]
         written = words.get(value, other)
         for interface in sorted(interfaces) if written is not None else []:
-            yield pattern.format(interface), PersistedSysctl(written or "", setting.file, setting.line)
+            yield pattern.format(interface), PersistedSysctl(written or "", printable(setting.file), setting.line)
     if setting.name in ("IPForward", "IPMasquerade") and value in (*_TRUE, "ipv4", "ipv6", "both"):
         # IPMasquerade=yes is the old word for ipv4; IPForward=yes means both.
         ipv6 = value != "ipv4" and not (setting.name == "IPMasquerade" and value in _TRUE)
         # Since 256 IPMasquerade= switches the links, before that the whole host (NEWS of 256).
         per_link = setting.name == "IPMasquerade" and (_systemd_version(root) or 0) >= 256
-        entry = PersistedSysctl("1", setting.file, setting.line)
+        entry = PersistedSysctl("1", printable(setting.file), setting.line)
         for version, whole, on in (("4", _FORWARD4, value != "ipv6"), ("6", _FORWARD6, ipv6)):
             keys = [f"net/ipv{version}/conf/{name}/forwarding" for name in sorted(interfaces)] if per_link else [whole]
             for key in keys if on else []:
@@ -150,7 +154,9 @@ def _matched(settings: list[Setting], interfaces: set[str], unseen: list[Unseen]
     names = [pattern for setting in conditions if setting.name == "Name" for pattern in setting.value.split()]
     others = [setting for setting in conditions if setting.name != "Name"]
     if others:
-        unseen.append(Unseen(f"{others[0].file}:{others[0].line}", f"[Match] {others[0].name}= is not judged"))
+        unseen.append(
+            Unseen(printable(f"{others[0].file}:{others[0].line}"), f"[Match] {others[0].name}= is not judged")
+        )
     if not names:
         return set()
     inverted = names[0].startswith("!")
@@ -172,7 +178,7 @@ def _network_manager(root: str, unseen: list[Unseen]) -> Found:
             continue
         if method.value == "disabled":
             key = f"net/ipv6/conf/{interface.value}/disable_ipv6"
-            yield key, PersistedSysctl("1", method.file, method.line)
+            yield key, PersistedSysctl("1", printable(method.file), method.line)
 
 
 def _on(value: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import printable
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import run_joined
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._rewriters import observe_rewriters
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl_d import (
@@ -147,7 +148,7 @@ def _read_runtime(names: list[str], netns: Optional[str], root: str, unseen: lis
         exists = number not in NO_SUCH_KEY
         if exists and number is not None:
             unseen.append(Unseen(f"{PROC_SYS}/{name}", errno_name(number)))
-        found.append(Sysctl(name, inode, value, exists, name in read_only))
+        found.append(Sysctl(name, inode, None if value is None else printable(value), exists, name in read_only))
     return found
 
 

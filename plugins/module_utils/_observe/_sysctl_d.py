@@ -15,7 +15,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import list_names, read_text
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import (
+    list_names,
+    printable,
+    read_text,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import PersistedSysctl, Unseen
 
 # In order of precedence: a file name in an earlier directory hides the same name in the later ones.
@@ -57,7 +61,7 @@ class Line:
 
     def assignment(self) -> PersistedSysctl:
         """The same as a fact; only for lines with a value."""
-        return PersistedSysctl(self.value or "", self.file, self.number)
+        return PersistedSysctl(printable(self.value or ""), printable(self.file), self.number)
 
 
 @dataclass

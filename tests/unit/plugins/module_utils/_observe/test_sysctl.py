@@ -121,6 +121,14 @@ def test_files_winners_and_drift_of_a_host(tmp_path):
     assert not is_drifted(Sysctl("a", value="2"), str(tmp_path))
 
 
+def test_bytes_that_are_no_text_do_not_spoil_the_answer(tmp_path):
+    (tmp_path / "etc/sysctl.d").mkdir(parents=True)
+    with open(os.fsencode(tmp_path) + b"/etc/sysctl.d/\xff.conf", "wb") as handle:
+        handle.write(b"kernel.osrelease = \xfe1\n")
+    (item,) = observe_sysctls(["kernel.osrelease"], [], root=str(tmp_path))
+    assert item.boot == PersistedSysctl("\ufffd1", "/etc/sysctl.d/\ufffd.conf", 1)
+
+
 def test_sysctl_conf_is_listed_once_where_a_link_names_it(tmp_path):
     write(tmp_path, "/etc/sysctl.conf", "kernel.osrelease=3\n")
     (tmp_path / "etc/sysctl.d").mkdir()
