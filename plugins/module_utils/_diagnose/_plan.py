@@ -420,7 +420,7 @@ def _why(
     state: str, findings: Sequence[Finding], items: Sequence[Item], plans: Sequence[Plan], applied: Sequence[str]
 ) -> str:
     """One sentence (or two) on why a workload is in its state."""
-    if state in ("allowed", "fixed"):
+    if state in ("allowed", "fixed", "preview"):
         return ""
     if state == "pending":
         return "the file capability is set; the process gains it when it is executed anew"
