@@ -277,8 +277,7 @@ class Executable:
 
     path: as asked; real_path: after following symbolic links. interpreter: the final interpreter of the #! chain, whose
     owner, mode and capabilities count instead, or None. mode, uid, gid, capability, nosuid describe the file that
-    counts
-    (the interpreter of a script); script_capability is the xattr on the script itself, which the kernel ignores.
+    counts (the interpreter of a script); script_capability is the xattr on the script itself, which the kernel ignores.
     capability_raw: the xattr as hex, "" for an empty value, None when there is none. capability_unmapped: the xattr
     belongs to a user namespace that is neither the observer's nor an ancestor's (EOVERFLOW).
     drops_capabilities: the program drops what is not inheritable when not run by root (iproute2's ip).

@@ -117,7 +117,8 @@ class MiniHost:
         assert self.init.stdout.readline() == "ready\n"
         children = Path(f"/proc/{self.init.pid}/task/{self.init.pid}/children").read_text().split()
         self.enter = ["nsenter", "-t", children[0], "-n", "-m", "-p", "-i", "-u", "--"]
-        self.sh("ip link set lo up")
+        # Without duplicate address detection nothing goes on by itself between two looks at the host.
+        self.sh("ip link set lo up; for k in all default; do echo 0 > /proc/sys/net/ipv6/conf/$k/accept_dad; done")
         self.worker = subprocess.Popen(
             [*self.enter, sys.executable, str(HERE / "worker.py")],
             stdin=subprocess.PIPE,

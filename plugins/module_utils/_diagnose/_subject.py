@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import Prediction, predict_execve
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import (
+    Prediction,
+    after_start,
+    predict_execve,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import Decision, decide
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
@@ -108,8 +112,15 @@ class Subject:
 
     def predict(self, before: Credentials, file: Executable) -> Prediction:
         """What execve of a file would grant to credentials in this workload's user namespace."""
-        roots = self.rootids()
-        return predict_execve(before, file, self.state.host.kernel, rootids=roots)
+        own = self.state.user_namespaces.get(self.user_ns) if self.user_ns is not None else None
+        return predict_execve(
+            before,
+            file,
+            self.state.host.kernel,
+            rootids=self.rootids(),
+            uid_map=own.uid_map if own else None,
+            gid_map=own.gid_map if own else None,
+        )
 
     def rootids(self) -> tuple[int, ...]:
         """Uids, as the observer sees them, that are root of the workload's user namespace or of an ancestor."""
@@ -133,9 +144,11 @@ class Subject:
         """Every distinct set of credentials that could send: threads, or what execve would grant. Main thread first."""
         if self.workload.kind == "executable":
             prediction = self.prediction
-            if prediction is None or prediction.credentials is None:
+            if prediction is None or prediction.credentials is None or self.executable is None:
                 return []
-            return [Actor(self.after_start(prediction.credentials), self.workload.user_ns, self.workload.net_ns)]
+            return [
+                Actor(after_start(prediction.credentials, self.executable), self.workload.user_ns, self.workload.net_ns)
+            ]
         seen: dict[tuple[object, ...], Actor] = {}
         for pid in self.workload.processes:
             process = self.state.processes.get(pid)
@@ -145,15 +158,6 @@ class Subject:
                 key = (thread.credentials, thread.user_ns, thread.net_ns)
                 seen.setdefault(key, Actor(thread.credentials, thread.user_ns, thread.net_ns, thread.tid, thread.name))
         return list(seen.values())
-
-    def after_start(self, credentials: Credentials) -> Credentials:
-        """Credentials after the program's own start: iproute2's ip drops what is not inheritable unless run by root."""
-        file = self.executable
-        if file is None or not file.drops_capabilities or 0 in (credentials.ruid, credentials.euid):
-            return credentials
-        if credentials.inheritable >> CAP_NET_ADMIN & 1:
-            return credentials
-        return Credentials(**{**vars(credentials), "effective": 0, "permitted": 0, "inheritable": 0, "ambient": 0})
 
     @cached_property
     def enters(self) -> bool:

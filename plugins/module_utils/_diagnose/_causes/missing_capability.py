@@ -10,6 +10,7 @@ from typing import Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.file_capability_void import (
     find_void,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import after_start
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
@@ -32,6 +33,8 @@ CAUSE = Cause(
     },
 )
 
+PENDING = "Start the workload anew: a new process of it has the capability, one that runs already does not gain it."
+
 
 def judge(subject: Subject) -> list[Finding]:
     """One finding for the first refused actor, or one for a stale socket of an actor that is not refused."""
@@ -48,7 +51,8 @@ def judge(subject: Subject) -> list[Finding]:
         return []
     mixed = len({item[0] for item in refused}) < len(subject.actors)
     reason = _reason(actor, bit, mixed)
-    remedy, advice = _remedy(subject, actor, reason, bit)
+    pending = reason == "not_root" and _granted_anew(subject, actor, bit)
+    remedy, advice = (None, PENDING) if pending else _remedy(subject, actor, reason, bit)
     certainty = "possible" if mixed else subject.certainty(operation)
     return [
         subject.finding(
@@ -63,15 +67,20 @@ def judge(subject: Subject) -> list[Finding]:
             evidence=_evidence(actor, bit) + subject.probe_evidence(operation),
             remedy=remedy,
             advice=advice,
-            pending=remedy is None and reason == "not_root" and _granted_by_file(subject.executable),
+            pending=pending,
         )
     ]
 
 
-def _granted_by_file(file: Optional[Executable]) -> bool:
-    """Whether the executable has the capability by now, so that every new process of it gains it."""
-    granted = file.capability if file is not None else None
-    return granted is not None and granted.effective and bool(granted.permitted >> CAP_NET_ADMIN & 1)
+def _granted_anew(subject: Subject, actor: Actor, bit: int) -> bool:
+    """Whether the program would have the capability if it were started anew as it is (a fix came after its start)."""
+    file = subject.executable
+    if file is None or not file.exists or file.mode is None:
+        return False
+    above = subject.parent.threads[0].credentials if subject.parent and subject.parent.threads else None
+    before = above if above is not None and above.euid == actor.credentials.euid else actor.credentials
+    after = subject.predict(before, file).credentials
+    return after is not None and bool(after_start(after, file).effective >> bit & 1)
 
 
 def _reason(actor: Actor, bit: int, mixed: bool) -> str:
@@ -153,8 +162,6 @@ def _remedy(subject: Subject, actor: Actor, reason: str, bit: int) -> tuple[Opti
 
 def _file_remedy(file: Executable, capability: str) -> tuple[Optional[Remedy], str]:
     path = file.interpreter or file.real_path or file.path
-    if _granted_by_file(file):
-        return None, f"{path} already grants {capability} to every new process: start the workload anew."
     if file.nosuid:
         return (
             None,

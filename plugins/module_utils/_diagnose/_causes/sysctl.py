@@ -125,13 +125,14 @@ def _wrong_now(
 ) -> Finding:
     key, name = dotted(item.key), subject.workload.name
     culprit: Optional[PersistedSysctl] = None
+    rewriters = [entry for entry in item.rewriters if entry.value != wanted]
     if item.read_only:
         reason, text = "read_only", f"{key} is {item.value} and read-only for {name}; only the host can change it."
     elif good_file and winner and winner.value != wanted:
         reason, culprit = "overridden", winner
         text = f"{good_file.file}:{good_file.line} sets {key} to {wanted}, but {winner.file}:{winner.line} wins."
-    elif good_file and item.rewriters:
-        reason, culprit = "rewritten_by_service", item.rewriters[0]
+    elif good_file and rewriters:
+        reason, culprit = "rewritten_by_service", rewriters[-1]
         text = f"{key} is set to {wanted} at boot, but {culprit.file}:{culprit.line} writes {culprit.value} again."
     elif reason == "ip_forward":
         text = f"{key} is {item.value}: {name}'s network namespace forwards nothing."

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import FileCapability
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,

@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import CAUSES, diagnose
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     ALL_CAPABILITIES,
@@ -43,7 +44,9 @@ def state(*workloads: Workload, credentials: Credentials = ROOT) -> State:
         host=Host(kernel=[6, 18], initial_user_ns=INIT_USER, initial_net_ns=INIT_NET, bounding=ALL_CAPABILITIES),
         workloads=list(workloads),
         processes={
-            42: Process(42, 1, 1, "netd", [Thread(42, "netd", credentials, INIT_USER, INIT_NET)], executable="/srv/netd")
+            42: Process(
+                42, 1, 1, "netd", [Thread(42, "netd", credentials, INIT_USER, INIT_NET)], executable="/srv/netd"
+            )
         },
         user_namespaces={INIT_USER: UserNamespace(INIT_USER)},
         net_namespaces={INIT_NET: NetNamespace(INIT_NET, INIT_USER, links=[Link(1, "lo", flags=["UP"])], routes=[])},
@@ -160,7 +163,10 @@ def test_a_kernel_without_ipv6_is_named():
 
 def test_forwarding_is_never_judged_for_another_operation():
     snapshot = state(pid(operations=["route"], route=RouteRequest("198.51.100.0/24")))
-    snapshot.sysctls = [Sysctl("net/ipv4/ip_forward", INIT_NET, "0"), Sysctl("net/ipv4/conf/all/rp_filter", INIT_NET, "1")]
+    snapshot.sysctls = [
+        Sysctl("net/ipv4/ip_forward", INIT_NET, "0"),
+        Sysctl("net/ipv4/conf/all/rp_filter", INIT_NET, "1"),
+    ]
     assert named(diagnose(snapshot)) == []
 
 
@@ -172,7 +178,7 @@ def test_forwarding_is_never_judged_for_another_operation():
         ({"exists": False}, "could not be read"),
         ({"drops_capabilities": True}, "drops it at start"),
         ({"nosuid": True}, "nosuid"),
-        ({"capability": FileCapability(BIT, 0, True)}, "start the workload anew"),
+        ({"capability": FileCapability(BIT, 0, True)}, "Start the workload anew"),
     ],
 )
 def test_a_file_that_must_not_or_need_not_get_a_capability_gets_advice(change, words):
@@ -183,7 +189,9 @@ def test_a_file_that_must_not_or_need_not_get_a_capability_gets_advice(change, w
     assert words in finding.advice
 
 
-@pytest.mark.parametrize(("name", "consent"), [("python3.11", ["interpreter"]), ("busybox", ["shared_tool"]), ("netd", [])])
+@pytest.mark.parametrize(
+    ("name", "consent"), [("python3.11", ["interpreter"]), ("busybox", ["shared_tool"]), ("netd", [])]
+)
 def test_a_tool_that_everybody_uses_wants_consent(name, consent):
     snapshot = state(pid("EPERM"), credentials=NOBODY)
     path = snapshot.processes[42].executable = f"/usr/bin/{name}"
@@ -191,7 +199,9 @@ def test_a_tool_that_everybody_uses_wants_consent(name, consent):
     assert diagnose(snapshot).findings[0].remedy.consent == consent
 
 
-@pytest.mark.parametrize(("unit", "container", "owner"), [("vpn.service", None, "unit"), (None, "abc", "container engine")])
+@pytest.mark.parametrize(
+    ("unit", "container", "owner"), [("vpn.service", None, "unit"), (None, "abc", "container engine")]
+)
 def test_what_a_unit_or_container_runs_is_mended_there(unit, container, owner):
     snapshot = state(pid("EPERM"), credentials=NOBODY)
     snapshot.processes[42].unit, snapshot.processes[42].container = unit, container

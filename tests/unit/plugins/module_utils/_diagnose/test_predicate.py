@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import decide
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Host, State, UserNamespace

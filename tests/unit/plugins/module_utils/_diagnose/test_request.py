@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._request import parse_workloads
 from ansible_collections.netlink.remediation.plugins.module_utils._state import RouteRequest
 
