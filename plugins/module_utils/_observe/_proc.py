@@ -239,19 +239,30 @@ def _label(directory: str, unseen: list[Unseen]) -> Optional[str]:
         return None
 
 
+# Whether a directory (device, inode, mount) of a mount namespace is another than its root: a child is needed to tell,
+# but the processes of a namespace mostly share one.
+_ROOTS: dict[tuple[Optional[int], ...], bool] = {}
+
+
 def _chrooted(process: Process, directory: str) -> Optional[bool]:
     """Whether the root is not that of the mount namespace (current_chrooted() in fs/namespace.c); None when unknown."""
     try:
         root = _place(directory + "/root", "/proc/self/fdinfo")
         if process.mnt_ns == namespace_inode("/proc/1/ns/mnt", []):
             return root != _place("/proc/1/root", "/proc/self/fdinfo")
+        known = (process.mnt_ns, *root)
+        if known in _ROOTS:
+            return _ROOTS[known]
         if not _has_root_mount(read_bytes(directory + "/mountinfo", 1 << 24)):
             return True
     except OSError:
         return None
     # The root is a mount. Who joins a mount namespace gets its true root, so a child joins it and looks.
     outcome = run_joined(lambda: _root_of(directory + "/ns/mnt"))
-    return None if outcome.error else outcome.value != root
+    if outcome.error:
+        return None
+    _ROOTS[known] = outcome.value != root
+    return _ROOTS[known]
 
 
 def _has_root_mount(mountinfo: bytes) -> bool:
