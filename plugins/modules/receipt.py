@@ -30,8 +30,9 @@ options:
     choices: [latest]
   targets:
     description:
-      - Revert only the changes of these targets, as RV(netlink.remediation.receipt_info#module:receipts[].changes[].target)
-        says them. The rest of the receipts can be reverted later.
+      - Revert only the changes of these targets, as
+        RV(netlink.remediation.receipt_info#module:receipts[].changes[].target) says them.
+      - The rest of the receipts can be reverted later.
       - All of them if not given. Not used with O(state=pruned).
     type: list
     elements: str

@@ -65,7 +65,7 @@ class Change:
         return []
 
     def settle(self) -> None:
-        """Remove what a write() that was killed may have left beside its target (a temporary file)."""
+        """Remove what a write() that was killed may have left beside its target, which holds `before` again."""
 
     def interrupted(self, current: Any) -> bool:  # noqa: ARG002  for those that override it
         """Whether `current` can be what a write() that was killed made of `before`; a revert then writes `before`."""

@@ -280,7 +280,7 @@ def _demand_consent(where: str, file: File, mask: int, accept: Collection[str]) 
     what = "an interpreter or shell" if word == "interpreter" else "a tool that everybody uses"
     raise ChangeError(
         f"{where}: {file.path} is {what}, and everybody who may run it would gain {names}: "
-        f"set accept to [{word}] if that is wanted, or use a copy of its own under another name"
+        f"set accept to [{word}] if that is wanted, or give it to a program that does one thing only"
     )
 
 

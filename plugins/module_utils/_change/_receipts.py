@@ -23,6 +23,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._path import (
+    TEMPORARY,
     Place,
     reach,
     remove_file,
@@ -121,6 +122,7 @@ def _place(name: str, *, create: bool = False) -> Iterator[Place]:
 
 def new_receipt(module: str, run_id: Optional[str], changes: Sequence[Entry]) -> Receipt:
     """A receipt with an id of its own that sorts after all there are; to be called under the lock. Not saved yet."""
+    _sweep()
     now = datetime.now(timezone.utc)
     ids = _ids()
     if ids:
@@ -129,6 +131,14 @@ def new_receipt(module: str, run_id: Optional[str], changes: Sequence[Entry]) ->
         now = max(now, newest + timedelta(microseconds=1))
     name = f"{now.strftime(_STAMP)}Z-{secrets.token_hex(3)}"
     return Receipt(name, run_id or name, module, now.isoformat(timespec="seconds"), list(changes))
+
+
+def _sweep() -> None:
+    """Remove receipts that a killed run did not finish writing: none of their changes was begun."""
+    with _place("receipts/x") as place:
+        for name in [] if place.missing else os.listdir(place.directory):
+            if name.endswith(TEMPORARY):
+                remove_file(place.directory, name)
 
 
 def _ids() -> list[str]:

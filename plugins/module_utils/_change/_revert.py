@@ -159,9 +159,11 @@ def _carry_out(plan: Rollback, receipts: Sequence[Receipt]) -> None:
     """Everything that can be taken back is, also when one step fails. Raises ChangeError for those that failed."""
     failures = []
     for step in plan.settled:
-        if step.entry.status == PLANNED:
+        try:
             step.change.settle()
-        step.entry.status = REVERTED
+            step.entry.status = REVERTED
+        except (ChangeError, OSError) as exc:
+            failures.append(f"{step.entry.kind} {step.entry.target} could not be tidied up: {exc}")
     for step in plan.steps:
         try:
             step.change.write(step.change.before)
