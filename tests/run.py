@@ -67,7 +67,7 @@ class Suite:
     changes_host: bool = False  # never two of these at a time
     sandbox: bool = False  # with OWN_RECEIPTS
     ansible_test: bool = False
-    timeout: int = 600
+    timeout: int = 1500
 
 
 @dataclass
@@ -98,14 +98,15 @@ def ansible_test(kind: str, core: str, *arguments: str, **options: Any) -> Suite
 def suites() -> list[Suite]:
     """All suites, the longest first so that two workers end together."""
     module_utils = ".".join(COLLECTION.parts) + ".plugins.module_utils"
-    live: dict[str, Any] = {"root": True, "changes_host": True, "sandbox": True, "timeout": 840}
+    live: dict[str, Any] = {"root": True, "changes_host": True, "sandbox": True}
     return [
         ansible_test("integration", "2.21", "--continue-on-error", **live),
         ansible_test("sanity", "2.21", "--requirements"),
-        pytest("cases", "2.21", "tests/cases", root=True, sandbox=True, timeout=840),
+        pytest("cases", "2.21", "tests/cases", root=True, sandbox=True),
         ansible_test("integration", "2.19", "--continue-on-error", **live),
-        ansible_test("sanity", "2.19", "--requirements"),
+        ansible_test("sanity", "2.19", "--requirements", "--skip-test", "pylint"),
         pytest("kernel", "2.21", "tests/kernel", root=True),
+        pytest("kernel", "2.19", "tests/kernel", root=True, sandbox=True),
         pytest("unit-2.21", "2.21", "tests/unit"),
         pytest("unit-2.19", "2.19", "tests/unit"),
         Suite("targets", "2.19", ["ansible-playbook", "-i", "{inventory}", "tests/smoke/smoke.yml"], **live),
