@@ -16,6 +16,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import NotThereError, collect
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._grants import read_grants
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._imitate import Context
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import NO_PYROUTE2
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import probe
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
@@ -76,6 +77,9 @@ def run(module: AnsibleModule) -> None:
     result = report(diagnose(state))
     if parameters["include_snapshot"]:
         result["snapshot"] = to_plain(state)
+    judged_here = parameters["snapshot"] is None and not parameters["snapshot_file"]
+    if judged_here and any(item.reason == NO_PYROUTE2 for item in state.unseen):
+        result["pyroute2_missing"] = True  # the action plugin takes it out, ships pyroute2 and asks once more
     module.exit_json(changed=False, **result)
 
 

@@ -92,6 +92,7 @@ ROUTE_PROTOCOLS = {
     192: "eigrp",
 }
 RTNH_F_ONLINK = 4
+NO_PYROUTE2 = "pyroute2 (0.7 to 0.9) is not installed on this host"  # the reason in unseen
 
 
 @contextlib.contextmanager
@@ -140,7 +141,7 @@ def observe_links(netns_path: Optional[str], unseen: list[Unseen]) -> tuple[list
     pyroute2 = load_pyroute2()
     where = f"rtnetlink of {netns_path}" if netns_path else "rtnetlink"
     if pyroute2 is None:
-        unseen.append(Unseen(where, "pyroute2 (0.7 to 0.9) is not installed on this host"))
+        unseen.append(Unseen(where, NO_PYROUTE2))
         return [], []
     try:
         with inside_netns(netns_path), pyroute2.IPRoute() as netlink:
