@@ -200,7 +200,7 @@ def _plan_workload(plan: Plan, findings: Sequence[Finding], accept: set[str], na
     for finding, item in items:
         if shut and item.adds:
             rest = ", ".join(f"{blocker.cause} ({blocker.reason})" for blocker in shut)
-            plan.withheld.append(_withhold(finding, [], f"it would not help alone, {rest} has to be solved first"))
+            plan.withheld.append(_withhold(finding, [], f"its remedy would not help while {rest} remains"))
         else:
             plan.remedies.append(item)
 
@@ -209,7 +209,7 @@ def _withhold(finding: Finding, missing: list[str], why: str = "") -> Withheld:
     words = [word for word in missing if word != "name the workload"]
     parts = ["the workload has to be named"] if len(words) < len(missing) else []
     if words:
-        parts.append("it has to be accepted: " + ", ".join(words))
+        parts.append("its remedy has to be accepted: " + ", ".join(words))
     role = finding.remedy.role if finding.remedy else ""
     return Withheld(finding.workload, finding.cause, finding.reason, role, missing, why or " and ".join(parts))
 
@@ -433,4 +433,6 @@ def _why(
     workload = first.workload
     withheld = [entry.why for plan in plans[-1:] for entry in plan.withheld if entry.workload == workload]
     parts = [first.summary.rstrip("."), first.advice.rstrip(".") if first.remedy is None else "", *withheld]
-    return ". ".join(dict.fromkeys(part for part in parts if part))
+    return ". ".join(
+        dict.fromkeys(part[0].upper() + part[1:] if place else part for place, part in enumerate(parts) if part)
+    )
