@@ -44,7 +44,7 @@ getfattr -h -R -d -m - --absolute-names /srv || true
 for space in self $(ip netns list | cut -d ' ' -f 1); do
   echo "== $space"
   if [ "$space" = self ]; then run=""; else run="ip netns exec $space"; fi
-  $run ip -d address show
+  $run ip -d address show | sed 's, tentative,,'
   $run ip -4 route show table all
   $run ip -6 route show table all
   $run grep -r -s . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf | sort || true
