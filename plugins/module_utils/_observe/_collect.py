@@ -171,26 +171,26 @@ def _read_executables(state: State) -> None:
 
 
 def _read_file_of(state: State, process: Process, path: str) -> None:
-    """Read a file as a process sees it: under its own path where that is the same file for us, else under its own
-    key.
+    """Read a file as a process sees it: under its own path where that is the same file for us, else under its own key.
+
+    In the observer's mount namespace the kernel gives paths from the observer's root, also for a chrooted process.
     """
     if path in state.executables or file_key(path, process.mnt_ns) in state.executables:
         return
     root = f"/proc/{process.pid}/root"
-    try:
-        theirs = os.stat(root + path)
-    except OSError:
-        return
-    try:
-        ours = os.stat(path)
-    except OSError:
-        ours = None
-    if ours is not None and (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
+    if process.mnt_ns == os.stat("/proc/self/ns/mnt").st_ino or _same_file(path, root + path):
         state.executables[path] = read_executable(path, state.unseen)
         return
     file = read_executable(path, state.unseen, root=root)
     file.elsewhere = True
     state.executables[file_key(path, process.mnt_ns)] = file
+
+
+def _same_file(ours: str, theirs: str) -> bool:
+    try:
+        return os.path.samefile(ours, theirs)
+    except OSError:
+        return False
 
 
 def netns_source(workload: Workload) -> str:
