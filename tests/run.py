@@ -266,8 +266,11 @@ def judge(suite: Suite, code: int, note: str) -> Result:
             else:
                 result.passed += 1
         report.unlink()
-    elif suite.ansible_test and suite.name.startswith("integration"):
-        result.passed = len(re.findall(r"^Running \S+ integration test role", text, re.MULTILINE))
+    elif suite.ansible_test:
+        bad = re.search(r"^FATAL: The (\d+) \w+ test\(s\) listed below", text, re.MULTILINE)
+        result.failed = int(bad[1]) if bad else 0
+        begun = re.findall(r"^Running (?:sanity test|\S+ integration test)", text, re.MULTILINE)
+        result.passed = len(begun) - result.failed
     elif code == 0:
         result.passed = 1
     if suite.ansible_test:
