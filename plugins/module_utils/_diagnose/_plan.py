@@ -377,16 +377,17 @@ def judge_outcome(
     for name, verdict in before.items():
         own = [item for item in items if item.workload == name]
         left = [finding for finding in findings if finding.workload == name]
+        left_out = [item.role for item in own if item.role not in applied]
         now = verdict if after is None else after.get(name, "unknown")
         if name not in named:
             state = "reported"
-        elif after is None and own and not blockers(left, own):
+        elif after is None and own and not left_out and not blockers(left, own):
             state = "preview"
         elif now != "refused":
             state = "fixed" if now == "allowed" and (own or verdict != now) else now
         elif name in pending:
             state = "pending"
-        elif own and after is not None and not errors and any(item.role not in applied for item in own):
+        elif left_out and not errors:
             state = "partial"
         else:
             state = "refused"

@@ -366,6 +366,12 @@ def test_a_role_left_out_by_tags_reverts_nothing():
     assert outcome.failures == ["agent is still refused: netlink_capability was left out"]
 
 
+def test_check_mode_says_what_tags_leave_out():
+    found = [finding(remedy=capability()), finding(gate="object", remedy=link(name="eth1", state="up"))]
+    outcome = outcome_of({"agent": "refused"}, None, found, plans=[planned(*found)], applied=["netlink_link"])
+    assert states(outcome) == {"agent": "partial"}
+
+
 def test_a_role_that_failed_reverts_what_did_not_help():
     found = [finding(remedy=capability()), finding(gate="object", remedy=link(name="eth1", state="up"))]
     outcome = outcome_of(
