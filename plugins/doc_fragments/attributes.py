@@ -68,8 +68,8 @@ attributes:
       - This action does not modify state.
 """
 
-    # For modules that change a host.
-    CHANGE = r"""
+    # For modules that change a host. Not called CHANGE: Ansible would take the fragment of that name instead.
+    CHANGES = r"""
 options: {}
 attributes:
   action_group:

@@ -13,16 +13,19 @@ description:
   - Takes an error text out of a log or a ticket and says which layer of the kernel spoke, which causes the words can
     and cannot mean, and what to look at next.
   - It asks no host anything. M(netlink.remediation.diagnosis_info) finds out which of the possible causes it is.
-  - Only the first and the last 16384 characters of a longer O(message) are looked at. Control characters are left out,
+  - Only the first and the last 16384 characters of a longer O(text) are looked at. Control characters are left out,
     and no more than 80 characters of foreign text come back.
 options:
-  message:
-    description: The error text as the program printed or logged it, one line or many. It may not be empty.
+  text:
+    description:
+      - The error text as the program printed or logged it, one line or many. It may not be empty.
+      - The alias O(message) says the same; Ansible keeps that name from being the option's own.
     type: str
     required: true
+    aliases: [message]
   errno:
     description:
-      - The error as name (V(EPERM)) or number (V(1)), see errno(3), where it is known better than from O(message), for
+      - The error as name (V(EPERM)) or number (V(1)), see errno(3), where it is known better than from O(text), for
         example from strace. Some programs print a wrong one.
     type: str
   extack:
@@ -85,7 +88,7 @@ layers:
   sample: [ack]
 errno:
   description:
-    - Name of the error, see errno(3). Null if neither O(message) nor O(errno) names one, or if the program is known to
+    - Name of the error, see errno(3). Null if neither O(text) nor O(errno) names one, or if the program is known to
       print a wrong one.
   returned: success
   type: str
@@ -162,14 +165,14 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "message": {"type": "str", "required": True},
+            "text": {"type": "str", "required": True, "aliases": ["message"]},
             "errno": {"type": "str"},
             "extack": {"type": "str"},
         },
         supports_check_mode=True,
     )
     try:
-        answer = explain(module.params["message"], module.params["errno"], module.params["extack"])
+        answer = explain(module.params["text"], module.params["errno"], module.params["extack"])
     except ValueError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **answer)

@@ -57,7 +57,7 @@ options:
         default: present
 extends_documentation_fragment:
   - netlink.remediation.attributes
-  - netlink.remediation.attributes.change
+  - netlink.remediation.attributes.changes
   - netlink.remediation.change
 author:
   - The netlink.remediation authors (@netlink-remediation)

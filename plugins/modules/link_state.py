@@ -91,7 +91,7 @@ options:
     default: false
 extends_documentation_fragment:
   - netlink.remediation.attributes
-  - netlink.remediation.attributes.change
+  - netlink.remediation.attributes.changes
   - netlink.remediation.change
   - netlink.remediation.pyroute2
 author:

@@ -52,7 +52,7 @@ options:
     default: reverted
 extends_documentation_fragment:
   - netlink.remediation.attributes
-  - netlink.remediation.attributes.change
+  - netlink.remediation.attributes.changes
   - netlink.remediation.change
 author:
   - The netlink.remediation authors (@netlink-remediation)

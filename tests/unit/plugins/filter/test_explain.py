@@ -23,8 +23,8 @@ def test_is_known_by_its_name():
 def test_tagged_text_gets_the_answer_of_plain_text():
     tagged = plugin.explain(trust_as_template(MESSAGE), trust_as_template("EPERM"), trust_as_template("Some text"))
     assert tagged == plugin.explain(MESSAGE, "EPERM", "Some text")
-    assert all(type(item) is str for item in tagged["next"])
-    assert type(tagged["errno"]) is str
+    assert all(item.__class__ is str for item in tagged["next"])
+    assert tagged["errno"].__class__ is str
     assert json.loads(json.dumps(tagged)) == tagged
 
 

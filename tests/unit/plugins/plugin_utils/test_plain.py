@@ -16,7 +16,7 @@ from ansible_collections.netlink.remediation.plugins.plugin_utils._plain import 
 @pytest.mark.parametrize("value", [None, True, False, 0, 7, 1.5, "x", [1, ["a"]], {"a": {"b": [None]}}])
 def test_plain_values_stay(value):
     assert plain(value) == value
-    assert type(plain(value)) is type(value)
+    assert plain(value).__class__ is value.__class__
 
 
 def test_tagged_text_becomes_exact_text_at_any_depth():

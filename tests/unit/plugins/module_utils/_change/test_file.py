@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._file import FileChange
-from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401  # pylint: disable=unused-import
     fixture_host,
     needs_root,
     picture,

@@ -30,7 +30,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     parse_capability_text,
     parse_file_capability,
 )
-from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401  # pylint: disable=unused-import
     Module,
     fixture_host,
     needs_root,

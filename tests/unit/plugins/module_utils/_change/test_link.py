@@ -23,7 +23,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._link_
     plan_link,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import observe_links
-from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._netns import (  # noqa: F401
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._netns import (  # noqa: F401  # pylint: disable=unused-import
     fixture_netns,
     ip,
     ip_json,

@@ -21,7 +21,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._recei
     save,
     select_receipts,
 )
-from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401  # pylint: disable=unused-import
     fixture_host,
     needs_root,
 )

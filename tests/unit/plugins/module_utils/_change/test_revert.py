@@ -14,7 +14,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._file 
 from ansible_collections.netlink.remediation.plugins.module_utils._change._receipts import load_receipts, save
 from ansible_collections.netlink.remediation.plugins.module_utils._change._revert import run_receipt
 from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import run_changes
-from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401  # pylint: disable=unused-import
     Module,
     fixture_host,
     needs_root,

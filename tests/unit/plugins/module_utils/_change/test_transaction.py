@@ -24,7 +24,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._xattr
     to_value,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import parse_capability_text
-from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import (  # noqa: F401  # pylint: disable=unused-import
     Module,
     fixture_host,
     needs_root,

@@ -55,7 +55,7 @@ def test_a_child_that_dies_is_an_error_and_not_an_exception():
 
 
 def test_a_result_that_is_no_json_is_an_error_and_not_an_exception():
-    assert run_joined(lambda: object()).step == "child"
+    assert run_joined(object).step == "child"
 
 
 def test_no_descriptor_is_left_open():

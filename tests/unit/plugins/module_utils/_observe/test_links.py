@@ -16,7 +16,7 @@ pytest.importorskip("pyroute2")
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe import _links
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Link, Unseen
-from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._netns import (  # noqa: F401
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._netns import (  # noqa: F401  # pylint: disable=unused-import
     fixture_netns,
     ip,
     ip_json,
