@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from minihost import MiniHost  # noqa: E402
 
 USER = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups"]
 MARKS = ("<!-- demo begins -->\n", "<!-- demo ends -->\n")
-WIDTH = 150
+WIDTH = 120
 
 BREAK = """
 install -m 0750 -g 4242 "$(command -v tc)" /srv/shaper
@@ -78,9 +79,10 @@ class Demo:
 
     def say(self, text: str = "") -> None:
         for line in text.split("\n"):
-            cut = line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
-            self.printed.append(cut)
-            print(cut, flush=True)
+            indent = " " * (len(line) - len(line.lstrip()))
+            for part in textwrap.wrap(line, WIDTH, subsequent_indent=indent + "  ", drop_whitespace=bool(line)) or [""]:
+                self.printed.append(part)
+                print(part, flush=True)
 
     def head(self, text: str) -> None:
         self.say(f"\n== {text}")
@@ -99,12 +101,11 @@ class Demo:
     def play(self, playbook: str, *arguments: str, verdicts: bool = False) -> None:
         """Run a playbook of the collection on the host; print what it says, what it changed and the recap.
 
-        verdicts: print the verdicts with their evidence, not only the first line of each.
+        verdicts: print the verdicts too; without, they are left out as they were shown before.
         """
         program = str(Path(sys.executable).parent / "ansible-playbook")
         options = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
-        shown = " ".join(word for word in arguments if not word.startswith("@") and word != "-e")
-        self.say(f"# ansible-playbook netlink.remediation.{playbook} {shown}".rstrip())
+        self.say(f"# ansible-playbook netlink.remediation.{playbook} {' '.join(arguments)}".rstrip())
         environment = {
             **os.environ,
             "ANSIBLE_NOCOLOR": "1",
@@ -135,7 +136,7 @@ def trim(output: str, verdicts: bool) -> list[str]:
             task = re.sub(r"^\w+ \[(?:netlink\.remediation\.)?(.*)\] \**$", r"\1", line)
         elif re.match(r'^ {8}".*",?$', line) or re.match(r'^ {4}"msg": "', line):
             message = json.loads(text.rstrip(",").removeprefix('"msg": '))
-            if verdicts or not (task.endswith("Verdicts") and message.startswith(("  ", "not seen"))):
+            if verdicts or not task.endswith("Verdicts"):
                 kept.append(message)
         elif re.match(r"^(---|\+\+\+|@@|[+-])", line):
             kept.append("  " + line)
