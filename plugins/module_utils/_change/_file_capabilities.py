@@ -170,9 +170,8 @@ def merge(before: Optional[FileCapability], requests: Sequence[Request]) -> Opti
 def wanted(current: Optional[FileCapability], request: Request) -> Optional[FileCapability]:
     """What a file that holds `current` shall hold for one request; None for no file capability at all."""
     flags = request.flags
-    if request.state == "absent":
+    if request.state == "absent" or flags is None:
         return _without(current, flags) if current and flags else None
-    assert flags is not None
     old = current or _NONE
     rootid = old.rootid if request.rootid is None else request.rootid or None
     if old.rootid is not None and rootid is None:
@@ -286,7 +285,8 @@ def _demand_consent(where: str, file: File, mask: int, accept: Collection[str]) 
 
 def _warn(file: File, before: Optional[FileCapability], after: Optional[FileCapability]) -> list[str]:
     """Sentences on what is allowed and may surprise."""
-    assert after is not None
+    if after is None:
+        return []
     sentences = []
     names = ", ".join(capability_names(gained(before, after)))
     if file.mode & stat.S_IXOTH:

@@ -248,7 +248,7 @@ def _read_sysctls(state: State, workload: Workload) -> None:
         return
     items = observe_sysctls(keys, state.unseen, netns=None if path == OWN_NETNS else path)
     for item in items:
-        item.net_ns = netns_inode(path)
+        item.net_ns = _inode(path) or item.net_ns
         item.read_only = item.read_only or _read_only_for(workload)
     known = {(item.key, item.net_ns) for item in state.sysctls}
     state.sysctls += [item for item in items if (item.key, item.net_ns) not in known]
@@ -256,9 +256,17 @@ def _read_sysctls(state: State, workload: Workload) -> None:
 
 def _true_name(state: State, path: str, name: Optional[str]) -> Optional[str]:
     """The name of a link that may have been named by an altname; sysctls know only the former."""
-    namespace = state.net_namespaces.get(netns_inode(path))
+    namespace = state.net_namespaces.get(_inode(path) or 0)
     links = (namespace.links or []) if namespace else []
     return next((link.name for link in links if name in link.altnames), name)
+
+
+def _inode(path: str) -> Optional[int]:
+    """Inode of a network namespace, None if it may not be read or its process is gone (unseen says so already)."""
+    try:
+        return netns_inode(path)
+    except OSError:
+        return None
 
 
 def _read_only_for(workload: Workload) -> bool:
