@@ -46,7 +46,7 @@ def verdict_lines(
             for finding in own:
                 lines += _finding_lines(finding)
             lines += _next_lines(workload, plan)
-    return [clean(line) for line in lines] or ["nothing here needs netlink and is refused"]
+    return [clean(line) for line in lines] or ["nothing that was looked at is refused"]
 
 
 def _subject(workload: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ def test_verdicts_of_a_selection_leave_out_the_rest():
     found = diagnosis(finding())
     found["workloads"].append({"name": "quiet", "kind": "pid", "pid": 5, "verdict": "allowed"})
     assert not [line for line in verdicts(found, findings=[finding()]) if "quiet" in line]
-    assert verdicts(found, findings=[]) == ["nothing here needs netlink and is refused"]
+    assert verdicts(found, findings=[]) == ["nothing that was looked at is refused"]
 
 
 @pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\nb", "a\u202eb", "a\rb", "a\x9bb"])
