@@ -21,7 +21,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._own_c
     locate,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import observe_links  # noqa: E402
-from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._netns import (  # noqa: E402, F401
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._netns import (  # noqa: E402, F401  # pylint: disable=unused-import
     fixture_netns,
     ip,
 )
