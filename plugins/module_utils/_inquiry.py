@@ -1,32 +1,32 @@
 # Copyright (c) 2026, the netlink.remediation authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inquiry behind diagnosis_info: read the host, ask the kernel, judge, report. It changes nothing."""
+"""The inquiry behind diagnosis_info: read the host, ask the kernel, judge, report. It changes nothing.
+
+Ansible sends a module as sources, which Python compiles in each run, from a zip archive even twice. That is most of the
+work on a host with nothing to ask or to judge: what is not needed in every run is imported where it is used.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import Diagnosis, Verdict, diagnose
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._request import parse_workloads
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import NotThereError, collect
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._grants import read_grants
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._imitate import Context
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import NO_PYROUTE2
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import probe
-from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    NO_PYROUTE2,
     OPERATIONS,
     SNAPSHOT_SCHEMA,
     State,
-    Workload,
     from_plain,
     to_plain,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import Verdict
 
 WORKLOAD_ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -74,7 +74,7 @@ def run(module: AnsibleModule) -> None:
             state = inquire(parameters)
     except (NotThereError, ValueError) as exc:
         module.fail_json(msg=str(exc))
-    result = report(diagnose(state))
+    result = report(state)
     if parameters["include_snapshot"]:
         result["snapshot"] = to_plain(state)
     judged_here = parameters["snapshot"] is None and not parameters["snapshot_file"]
@@ -85,38 +85,18 @@ def run(module: AnsibleModule) -> None:
 
 def inquire(parameters: dict[str, Any]) -> State:
     """The state of this host with the kernel's answers in it. Raises ValueError for bad input."""
-    workloads = parse_workloads(parameters["workloads"])
     discover = parameters["discover"]
-    if any(item.interface or item.address or item.route or item.master for item in workloads):
-        load_pyroute2(parameters["_pyroute2_path"])
-    state = collect(workloads, discover=not workloads if discover is None else discover, grants=read_grants())
+    if not parameters["workloads"]:
+        return collect([], discover=discover is not False, grants=read_grants())
+    # Imported here: see the head of this file.
+    from ansible_collections.netlink.remediation.plugins.module_utils._named import ask_kernel, prepare_workloads
+
+    workloads = prepare_workloads(parameters["workloads"], parameters["_pyroute2_path"])
+    state = collect(workloads, discover=bool(discover), grants=read_grants())
     if parameters["probe"]:
         for workload in workloads:
             ask_kernel(state, workload)
     return state
-
-
-def ask_kernel(state: State, workload: Workload) -> None:
-    """Probe each set of credentials of a workload, in the namespace on which its operations work."""
-    subject = Subject(state, workload)
-    process = subject.process
-    there = None if subject.moves_link or not subject.enters else workload.netns
-    for actor in subject.actors:
-        if process is None:
-            context = Context(credentials=actor.credentials, net_ns=workload.netns)
-        else:
-            foreign = any(socket.net_ns not in (None, actor.net_ns) for socket in process.sockets)
-            context = Context(
-                pid=process.pid,
-                tid=actor.tid,
-                start_time=process.start_time,
-                chrooted=bool(process.chrooted),
-                foreign_socket=foreign,
-            )
-        protocols = state.host.protocols
-        workload.probes += probe(context, workload.operations, target_netns=there, protocols=protocols)
-        if subject.moves_link:
-            workload.probes += probe(context, ["move"], target_netns=workload.netns, protocols=protocols)
 
 
 def load_snapshot(data: Any, path: Optional[str]) -> State:
@@ -141,8 +121,14 @@ def load_snapshot(data: Any, path: Optional[str]) -> State:
         raise ValueError(f"{option}: {exc}") from None
 
 
-def report(diagnosis: Diagnosis) -> dict[str, Any]:
-    """The diagnosis in the form that the module returns."""
+def report(state: State) -> dict[str, Any]:
+    """Judge a state; the diagnosis in the form that the module returns."""
+    if not state.workloads:
+        return {"workloads": [], "findings": [], "unseen": to_plain(state.unseen)}
+    # Imported here: see the head of this file.
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import diagnose
+
+    diagnosis = diagnose(state)
     return {
         "workloads": [_verdict(item) for item in diagnosis.verdicts],
         "findings": to_plain(diagnosis.findings),

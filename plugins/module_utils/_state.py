@@ -19,6 +19,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 
 SNAPSHOT_SCHEMA = 1
 
+# The reason in State.unseen for links and routes that were not read.
+NO_PYROUTE2 = "pyroute2 (0.7 to 0.9) is not installed on this host"
+
 OPERATIONS = (
     "link",
     "address",
@@ -369,6 +372,12 @@ class Workload:
     probes: list[Probe] = field(default_factory=list)
     discovered: bool = False
     unresolved: Optional[str] = None
+
+    @property
+    def names_object(self) -> bool:
+        """Whether links, addresses, routes or sysctls count, and not privilege alone."""
+        named = self.interface or self.address or self.route or self.master or self.group
+        return bool(named) or "forward" in self.operations
 
 
 @dataclass

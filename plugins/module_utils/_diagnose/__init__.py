@@ -6,37 +6,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes import (
-    already_exists,
     file_capability_void,
     foreign_netns,
-    link_state,
     missing_capability,
-    sysctl,
     unknown,
     userns_restricted,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import (
     GATES,
     STATE_OPERATIONS,
-    Cause,
     Subject,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, State, Unseen, Workload
 
-# The order breaks ties between findings of the same gate.
-_MODULES = (
-    foreign_netns,
-    file_capability_void,
-    missing_capability,
-    userns_restricted,
-    link_state,
-    sysctl,
-    already_exists,
-)
-CAUSES: tuple[Cause, ...] = (*(module.CAUSE for module in _MODULES), unknown.CAUSE)
+# The order breaks ties between findings of the same gate; _catalogue.py has all causes.
+PRIVILEGE = (foreign_netns, file_capability_void, missing_capability, userns_restricted)
 
 
 @dataclass
@@ -81,9 +69,19 @@ def diagnose(state: State) -> Diagnosis:
     return diagnosis
 
 
+def _causes(workload: Workload) -> tuple[ModuleType, ...]:
+    """The causes that a workload can meet, in order."""
+    if not workload.names_object:
+        return PRIVILEGE
+    # Imported here: an AnsiballZ payload is compiled in each run, and most runs name no object.
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._catalogue import OBJECT
+
+    return PRIVILEGE + OBJECT
+
+
 def judge(subject: Subject) -> list[Finding]:
     """All findings of one workload in the kernel's order; the first names the other causes in its `also`."""
-    found = [finding for module in _MODULES for finding in module.judge(subject)]
+    found = [finding for module in _causes(subject.workload) for finding in module.judge(subject)]
     if not any(finding.effect in ("refuses", "may_refuse") for finding in found):
         found += unknown.judge(subject)
     found.sort(key=lambda finding: (finding.effect in ("later", "none"), GATES.index(finding.gate)))

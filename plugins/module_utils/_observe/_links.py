@@ -21,7 +21,13 @@ from typing import Any, Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CLONE_NEWNET, errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Address, Link, Route, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    NO_PYROUTE2,
+    Address,
+    Link,
+    Route,
+    Unseen,
+)
 
 FAMILIES = {socket.AF_INET: "inet", socket.AF_INET6: "inet6"}
 # In the order in which iproute2 prints them; IFF_RUNNING shows as the lack of NO-CARRIER.
@@ -92,7 +98,6 @@ ROUTE_PROTOCOLS = {
     192: "eigrp",
 }
 RTNH_F_ONLINK = 4
-NO_PYROUTE2 = "pyroute2 (0.7 to 0.9) is not installed on this host"  # the reason in unseen
 
 
 @contextlib.contextmanager

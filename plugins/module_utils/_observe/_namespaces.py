@@ -35,6 +35,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
     UserNamespace,
 )
 
+OWN_NETNS = "/proc/self/ns/net"
 # Where iproute2 and docker bind network namespaces.
 NAMED_NETNS = ("/run/netns", "/var/run/docker/netns")
 

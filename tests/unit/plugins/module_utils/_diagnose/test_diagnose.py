@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import CAUSES, diagnose
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import diagnose
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._catalogue import CAUSES
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     ALL_CAPABILITIES,
     CAP_NET_ADMIN,

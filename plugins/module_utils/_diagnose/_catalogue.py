@@ -1,0 +1,19 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole catalogue of causes, in the order of judgement."""
+
+from __future__ import annotations
+
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import PRIVILEGE
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes import (
+    already_exists,
+    link_state,
+    sysctl,
+    unknown,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause
+
+# Causes that only a workload meets that names a link, an address, a route or forwarding.
+OBJECT = (link_state, sysctl, already_exists)
+CAUSES: tuple[Cause, ...] = (*(module.CAUSE for module in PRIVILEGE + OBJECT), unknown.CAUSE)

@@ -1,0 +1,292 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure this collection against its rivals, in turn and in one run, and write docs/benchmarks.md.
+
+    python3 tests/benchmark/run.py [ROW...]      # default: all rows
+
+Everything runs in network and mount namespaces of its own. The rivals come from the PyPI package "ansible", in a virtual
+environment of their own, whose ansible-core runs both sides. The time of a task is what the profile_tasks callback says.
+Needs root.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+VENV = BUILD / "venv" / "rivals"
+RIVALS = "ansible==12.3.0"
+ROUNDS = 3
+
+ISOLATE = """
+set -e
+for place in /etc/sysctl.d /var/lib/netlink-remediation /srv; do
+  mkdir -p "$place"; mount -t tmpfs -o mode=0755 tmpfs "$place"
+done
+mount -t sysfs sysfs /sys
+ip link set lo up
+exec "$@"
+"""
+
+
+@dataclass
+class Row:
+    """One line of the table: seconds of ours and of the rival, and the budget as rival / ours or ours / rival."""
+
+    work: str
+    rival: str
+    ours_seconds: float
+    rival_seconds: float
+    budget: float
+    faster: bool  # the budget is "at least N times faster"; else "at most N times the rival's time"
+    note: str = ""
+
+    @property
+    def ratio(self) -> float:
+        return self.rival_seconds / self.ours_seconds if self.faster else self.ours_seconds / self.rival_seconds
+
+    @property
+    def kept(self) -> bool:
+        return self.ratio >= self.budget if self.faster else self.ratio <= self.budget
+
+    def line(self) -> str:
+        """The row of the table in Markdown."""
+        words = f"{self.ratio:.1f} times faster" if self.faster else f"{self.ratio:.2f} of its time"
+        budget = f"at least {self.budget:g} times faster" if self.faster else f"at most {self.budget:g}"
+        cells = [self.work, self.rival, f"{self.ours_seconds:.3f} s", f"{self.rival_seconds:.3f} s", words, budget]
+        return "| " + " | ".join([*cells, "yes" if self.kept else "**no**"]) + " |"
+
+
+def prepare() -> None:
+    """The rivals' environment, made once, and the collection beside them."""
+    if not (VENV / "bin" / "ansible-playbook").exists():
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+        subprocess.run([VENV / "bin" / "pip", "-q", "install", RIVALS, "pyroute2", "jmespath"], check=True)
+    tree = BUILD / "bench" / "ansible_collections" / "netlink"
+    tree.mkdir(parents=True, exist_ok=True)
+    link = tree / "remediation"
+    if not link.exists():
+        link.symlink_to(ROOT)
+
+
+def play(tasks: list[dict[str, Any]], hosts: int = 1, isolate: bool = True, setup: str = "") -> dict[str, float]:
+    """Seconds of each named task of a play on so many local hosts, all in one run of ansible-playbook."""
+    with tempfile.TemporaryDirectory() as directory:
+        book = Path(directory) / "play.yml"
+        book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+        inventory = "".join(f"h{number}," for number in range(hosts))
+        command = [VENV / "bin" / "ansible-playbook", "-i", inventory, "-f", "10", book, "-c", "local"]
+        command += ["-e", f"ansible_python_interpreter={VENV / 'bin' / 'python'}"]
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "bench"),
+            "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks",
+            "PROFILE_TASKS_TASK_OUTPUT_LIMIT": "all",
+            "PROFILE_TASKS_SORT_ORDER": "none",
+            "ANSIBLE_HOME": directory,
+            "LC_ALL": "C.UTF-8",
+        }
+        wrapper = ["unshare", "-n", "-m", "--propagation", "private", "sh", "-c", ISOLATE, "sh"] if isolate else []
+        wrapper += ["sh", "-ec", setup + '\nexec "$@"', "sh"] if setup else []
+        done = subprocess.run([*wrapper, *command], capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise SystemExit(f"the play failed:\n{done.stdout[-3000:]}\n{done.stderr[-2000:]}")
+    return {name: float(seconds) for name, seconds in re.findall(r"^(\S.*?) -+ +([\d.]+)s$", done.stdout, re.MULTILINE)}
+
+
+def medians(tasks: list[dict[str, Any]], **options: Any) -> dict[str, float]:
+    """The median seconds of each task over the rounds."""
+    rounds = [play(tasks, **options) for _ in range(ROUNDS)]
+    return {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
+
+
+def diagnosis() -> list[Row]:
+    """The whole diagnosis of a host in one task, against ping and setup on the same hosts."""
+    found = medians(
+        [
+            {"name": "warm", "ansible.builtin.ping": {}},
+            {"name": "ping", "ansible.builtin.ping": {}},
+            {"name": "diagnosis", "netlink.remediation.diagnosis_info": {}},
+            {"name": "setup", "ansible.builtin.setup": {}},
+        ],
+        hosts=20,
+    )
+    work = "whole diagnosis of a host, one task, 20 hosts"
+    return [
+        Row(work, "ansible.builtin.ping", found["diagnosis"], found["ping"], 1.5, False),
+        Row("the same", "ansible.builtin.setup", found["diagnosis"], found["setup"], 0.8, False),
+    ]
+
+
+def sysctls() -> list[Row]:
+    """50 keys of 25 links, against a loop."""
+    keys = [f"net/ipv4/conf/v{number}/{name}" for number in range(25) for name in ("rp_filter", "accept_redirects")]
+    make = "for n in $(seq 0 2 24); do ip link add v$n type veth peer name v$((n + 1)); done"
+    ours = {"netlink.remediation.sysctl_settings": {"settings": {key: "0" for key in keys}}}
+    rival = {
+        "ansible.posix.sysctl": {
+            "name": "{{ item }}",
+            "value": "0",
+            "sysctl_file": "/etc/sysctl.d/98-rival.conf",
+            "sysctl_set": True,
+            "reload": False,
+        },
+        "loop": keys,
+    }
+    tasks = [{"name": "ours", **ours}, {"name": "ours again", **ours}]
+    mine = medians(tasks, setup=make)
+    theirs = play([{"name": "rival", **rival}, {"name": "rival again", **rival}], setup=make)
+    name = "a loop of ansible.posix.sysctl"
+    return [
+        Row("50 sysctl keys, first run", name, mine["ours"], theirs["rival"], 15, True),
+        Row("50 sysctl keys, repeated", name, mine["ours again"], theirs["rival again"], 15, True),
+    ]
+
+
+def capabilities() -> list[Row]:
+    """50 file capabilities, against a loop."""
+    make = "for n in $(seq 50); do cp /bin/true /srv/p$n; done"
+    paths = [f"/srv/p{number}" for number in range(1, 51)]
+    files = [{"path": path, "capabilities": "cap_net_admin+ep"} for path in paths]
+    ours = {"netlink.remediation.file_capabilities": {"files": files}}
+    rival = {"community.general.capabilities": {"path": "{{ item }}", "capability": "cap_net_admin+ep"}, "loop": paths}
+    mine = medians([{"name": "ours", **ours}, {"name": "ours again", **ours}], setup=make)
+    theirs = play([{"name": "rival", **rival}, {"name": "rival again", **rival}], setup=make)
+    name = "a loop of community.general.capabilities"
+    return [
+        Row("50 file capabilities, first run", name, mine["ours"], theirs["rival"], 12, True),
+        Row("50 file capabilities, repeated", name, mine["ours again"], theirs["rival again"], 12, True),
+    ]
+
+
+def links() -> list[Row]:
+    """201 links, against the network subset of setup."""
+    make = "for n in $(seq 100); do ip link add a$n type veth peer name b$n; done"
+    found = medians(
+        [
+            {"name": "warm", "ansible.builtin.ping": {}},
+            {"name": "ours", "netlink.remediation.link_facts": {}},
+            {"name": "rival", "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "network"]}},
+        ],
+        setup=make,
+    )
+    return [Row("201 links", "setup's network subset", found["ours"], found["rival"], 4, True)]
+
+
+def best(function: Callable[[], Any], rounds: int = 5) -> float:
+    """The least of several times, in seconds: what the work costs when nothing disturbs it."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def processes() -> list[Row]:
+    """Capabilities and namespaces of 1,000 processes, in process, against pscap."""
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import observe_namespaces
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import list_pids, read_threads
+
+    sleepers = [subprocess.Popen(["sleep", "300"]) for _ in range(1000)]
+    try:
+
+        def ours() -> None:
+            found = [process for process in (read_threads(pid, []) for pid in list_pids()) if process]
+            assert len(observe_namespaces(found, [])[0]) >= 1 and len(found) >= 1000
+
+        def rival() -> None:
+            subprocess.run(["pscap", "-a"], stdout=subprocess.DEVNULL, check=True)
+
+        mine, theirs = best(ours), best(rival)
+    finally:
+        for sleeper in sleepers:
+            sleeper.kill()
+            sleeper.wait()
+    return [Row("capabilities and namespaces of 1,000 processes, in process", "pscap -a", mine, theirs, 1.0, False)]
+
+
+def files() -> list[Row]:
+    """File capabilities under /usr, against getcap."""
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._executables import scan_capabilities
+
+    def rival() -> None:
+        subprocess.run(["getcap", "-r", "/usr"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+
+    rival()
+    mine, theirs = best(lambda: scan_capabilities("/usr", [])), best(rival)
+    return [Row("file capabilities under /usr", "getcap -r", mine, theirs, 1.0, False)]
+
+
+def fleet() -> list[Row]:
+    """The cost of a host among 1,000 hosts, against that among 100."""
+    task = [{"name": "diagnosis", "netlink.remediation.diagnosis_info": {}}]
+    small = min(play(task, hosts=100)["diagnosis"] for _ in range(2)) / 100
+    large = play(task, hosts=1000)["diagnosis"] / 1000
+    return [Row("cost per host among 1,000 hosts", "among 100 hosts", large, small, 1.1, False)]
+
+
+ROWS: dict[str, Callable[[], list[Row]]] = {
+    "diagnosis": diagnosis,
+    "sysctls": sysctls,
+    "capabilities": capabilities,
+    "links": links,
+    "processes": processes,
+    "files": files,
+    "fleet": fleet,
+}
+
+PAGE = """<!--
+Copyright (c) 2026, the netlink.remediation authors
+GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+SPDX-License-Identifier: GPL-3.0-or-later
+-->
+
+# Benchmarks
+
+Written by `make bench`. Both sides run in turn on the same machine; what counts is the ratio. {machine}
+The rivals are those of {rivals} on PyPI. Plays are the median of {rounds} runs (loops of a rival and the fleet: one run); work in
+process is the least of 5.
+
+| work | rival | ours | rival's | ratio | budget | kept |
+| --- | --- | --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def main(names: list[str]) -> Optional[str]:
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        return "the benchmarks need root and unshare(1), to work in namespaces of their own"
+    prepare()
+    sys.path.insert(0, str(BUILD / "bench"))
+    rows = []
+    for name in names or list(ROWS):
+        for row in ROWS[name]():
+            print(row.line(), flush=True)
+            rows.append(row)
+    if not names:
+        cpu = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
+        page = PAGE.format(
+            machine=f"This run: {cpu}.", rivals=RIVALS, rounds=ROUNDS, rows="\n".join(row.line() for row in rows)
+        )
+        (ROOT / "docs" / "benchmarks.md").write_text(page)
+    over = [row.work for row in rows if not row.kept]
+    return f"over budget: {', '.join(over)}" if over else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
