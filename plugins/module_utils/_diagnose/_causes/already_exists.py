@@ -8,7 +8,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import interface_of
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import (
+    interface_of,
+    route_interface_of,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import (
     Cause,
     Subject,
@@ -60,7 +63,17 @@ def _address(subject: Subject) -> Optional[Finding]:
         if ipaddress.ip_address(item.address) != wanted.ip:
             continue
         there = f"{item.address}/{item.prefix}"
-        if item.prefix == wanted.network.prefixlen:
+        if "dadfailed" in item.flags:
+            return _finding(
+                subject,
+                "different",
+                f"{there} is on {link.name}, but unusable: another host of that network has it (dadfailed).",
+                f"{link.name}: {there} dadfailed",
+                f"Find the host that has {item.address}, then remove {there} from {link.name} and add it anew.",
+            )
+        # An IPv4 address with a peer is one of the peer's network.
+        beside = item.peer is not None and ipaddress.ip_address(item.peer) not in wanted.network
+        if item.prefix == wanted.network.prefixlen and not (beside and wanted.version == 4):
             return _finding(
                 subject,
                 "same",
@@ -84,22 +97,25 @@ def _text(route: Route) -> str:
     parts += ["via", route.gateway] if route.gateway else []
     parts += ["dev", route.interface] if route.interface else []
     parts += ["metric", str(route.metric)] if route.metric else []
+    parts += [f"nexthop {hop}" for hop in route.nexthops]
     return " ".join(parts if route.type == "unicast" else [route.type, *parts])
 
 
 def _route(subject: Subject) -> Optional[Finding]:
-    """An IPv4 route's key is destination, table, TOS and metric; the workload's route has metric 0."""
+    """A route's key is destination, table, TOS and metric; the workload's route has the metric that the kernel gives
+    to one without: 0, or 1024 for IPv6 (IP6_RT_PRIO_USER).
+    """
     wanted = subject.workload.route
     if wanted is None or "route" not in subject.workload.operations or subject.namespace is None:
         return None
     version = 6 if ":" in wanted.dst + (wanted.gateway or "") else 4
-    family = "inet6" if version == 6 else "inet"
-    dst = wanted.dst if wanted.dst == "default" else str(ipaddress.ip_network(wanted.dst, strict=False))
+    family, metric = ("inet6", 1024) if version == 6 else ("inet", 0)
+    dst = _as_listed(wanted.dst)
+    interface = route_interface_of(subject)
     for route in find_routes(subject.namespace, dst, wanted.table):
-        if route.family != family or (version == 4 and route.metric):
+        if route.family != family or (route.metric or 0) != metric or {"tos", "from"} & set(route.extra):
             continue
-        interface = interface_of(subject)
-        same = route.gateway == wanted.gateway and (interface is None or interface == route.interface)
+        same = route.gateway == wanted.gateway and interface in (None, route.interface) and not route.nexthops
         if same and route.type == "unicast":
             return _finding(
                 subject,
@@ -111,12 +127,19 @@ def _route(subject: Subject) -> Optional[Finding]:
                 _text(route),
                 "Let the program treat EEXIST as success, or use 'ip route replace'.",
             )
-        if version == 4:
-            return _finding(
-                subject,
-                "different",
-                f"Another route to {dst} stands in the way: {_text(route)}.",
-                _text(route),
-                "Replace it (ip route replace), give the new one another metric, or remove the old one.",
-            )
+        return _finding(
+            subject,
+            "different",
+            f"Another route to {dst} stands in the way: {_text(route)}.",
+            _text(route),
+            "Replace it (ip route replace), give the new one another metric, or remove the old one.",
+        )
     return None
+
+
+def _as_listed(dst: str) -> str:
+    """A destination in the form of Route.dst: "default", or without the prefix length of a single address."""
+    network = None if dst == "default" else ipaddress.ip_network(dst, strict=False)
+    if network is None or network.prefixlen == 0:
+        return "default"
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)

@@ -11,9 +11,16 @@ from typing import Any, Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import (
     interface_of,
     netns_path,
+    route_interface_of,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Link, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Evidence,
+    Finding,
+    Link,
+    Remedy,
+    Route,
+)
 
 CAUSE = Cause(
     "6",
@@ -37,22 +44,34 @@ RX_HANDLER_KINDS = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 # Kinds of masters that take over the receive handler of their ports.
 MASTER_KINDS = ("bridge", "bond", "team", "openvswitch", "hsr", "failover")
 
+# Tables in which every kernel looks routes up: default, main, local.
+LOOKED_UP = (253, 254, 255)
+# Operations for which the named link has to exist.
+LINK_OPERATIONS = {"link", "address", "route", "neighbour", "qdisc", "forward"}
+
 
 def judge(subject: Subject) -> list[Finding]:
     """Findings about the link named by the workload, or by its route; at most one."""
     workload = subject.workload
     if workload.group in ("default", "0") and "link" in workload.operations:
         return [_protected(subject)]
-    name, namespace = interface_of(subject), subject.namespace
-    if not name or namespace is None or namespace.links is None:
+    namespace = subject.namespace
+    if namespace is None or namespace.links is None:
         return []
-    link = find_link(namespace, name)
-    if link is None:
-        return [_absent(subject, name)]
-    for found in (_port(subject, link), _down(subject, link), _no_address(subject, link)):
+    for name in (interface_of(subject), route_interface_of(subject), workload.master):
+        if name and find_link(namespace, name) is None:
+            return [_absent(subject, name)] if _must_exist(subject) else []
+    link, output = (find_link(namespace, name(subject)) for name in (interface_of, route_interface_of))
+    for found in (link and _port(subject, link), output and _down(subject, output), _no_address(subject, output)):
         if found:
             return [found]
     return []
+
+
+def _must_exist(subject: Subject) -> bool:
+    """Whether the kernel looks for the named link: a tun operation makes it, rules and the like only name it."""
+    operations = set(subject.workload.operations)
+    return "tun" not in operations and bool(operations & LINK_OPERATIONS)
 
 
 def _finding(subject: Subject, reason: str, summary: str, evidence: list[Evidence], **more: Any) -> Finding:
@@ -145,34 +164,63 @@ def _down(subject: Subject, link: Link) -> Optional[Finding]:
     )
 
 
-def _no_address(subject: Subject, link: Link) -> Optional[Finding]:
-    """A gateway must be covered by an address of the link, or by another route over it."""
-    route = subject.workload.route
-    if route is None or not route.gateway or "route" not in subject.workload.operations or subject.namespace is None:
+def _no_address(subject: Subject, link: Optional[Link]) -> Optional[Finding]:
+    """A gateway must be reached directly, over the named link if there is one."""
+    route, workload = subject.workload.route, subject.workload
+    if route is None or not route.gateway or "route" not in workload.operations or subject.namespace is None:
         return None
-    gateway = ipaddress.ip_address(route.gateway)
-    if gateway.version == 6 and gateway.is_link_local:
+    gateway, wanted = ipaddress.ip_address(route.gateway), workload.address
+    if (gateway.version == 6 and gateway.is_link_local and link) or _reached(subject, link, route.table):
         return None
-    near = [ipaddress.ip_interface(f"{item.address}/{item.prefix}").network for item in link.addresses]
-    near += [
-        ipaddress.ip_network(item.dst)
-        for item in subject.namespace.routes or []
-        if item.interface == link.name and not item.gateway and item.dst != "default" and item.type == "unicast"
-    ]
-    if any(gateway.version == network.version and gateway in network for network in near):
-        return None
-    wanted = subject.workload.address
+    covered = bool(wanted) and gateway in ipaddress.ip_interface(wanted or "").network
+    if covered and "address" in workload.operations:
+        return None  # The workload adds that address itself.
     remedy = None
-    if wanted and gateway in ipaddress.ip_interface(wanted).network:
+    if covered and link:
         remedy = Remedy("netlink_link", _variables(subject, {"name": link.name, "state": "up", "addresses": [wanted]}))
-    has = ", ".join(f"{item.address}/{item.prefix}" for item in link.addresses)
+    links = [link] if link else subject.namespace.links or []
+    has = [f"{item.name}: {_addresses(item) or 'no address'}" for item in links[:8]]
+    name = link.name if link else "any link"
     return _finding(
         subject,
         "no_address",
-        f"No address of {link.name} covers the gateway {gateway}, so the kernel calls it invalid.",
-        [Evidence(_where(subject), f"{link.name}: {has or 'no address'}")],
+        f"The gateway {gateway} is not a neighbour on {name}, so the kernel calls it invalid.",
+        [Evidence(_where(subject), text) for text in has],
         remedy=remedy,
         advice=""
         if remedy
-        else f"Give {link.name} an address in the network of {gateway}, or name a gateway that it can reach.",
+        else f"Give {link.name if link else 'a link'} an address in the network of {gateway}, or name a gateway that "
+        "it can reach.",
     )
+
+
+def _addresses(link: Link) -> str:
+    return ", ".join(f"{item.address}/{item.prefix}" for item in link.addresses)
+
+
+def _reached(subject: Subject, link: Optional[Link], table: int) -> bool:
+    """Whether the kernel finds the gateway of the named route on a link: the most specific route to it decides.
+
+    fib_check_nh_v4_gw() passes over routes with a gateway, ip6_route_check_nh() does not; the latter takes no local
+    address. Tables that only rules lead to are left out, but for that of a VRF to which the link belongs.
+    """
+    wanted = subject.workload.route
+    gateway = ipaddress.ip_address(wanted.gateway or "") if wanted else None
+    best: tuple[int, Optional[Route]] = (-1, None)
+    for route in (subject.namespace.routes or []) if subject.namespace and gateway else []:
+        if (route.family == "inet6") != (gateway is not None and gateway.version == 6):
+            continue
+        local = route.type == "local"
+        if link and not (local and route.family == "inet6") and route.interface != link.name:
+            continue
+        if route.table not in (table, *LOOKED_UP) and not (link and link.port_kind == "vrf"):
+            continue
+        if route.family == "inet" and (route.gateway or route.nexthops):
+            continue
+        network = ipaddress.ip_network(route.dst) if route.dst != "default" else None
+        if (network is None or gateway in network) and (network.prefixlen if network else 0) > best[0]:
+            best = (network.prefixlen if network else 0, route)
+    found = best[1]
+    if found is None or found.gateway or found.nexthops:
+        return False
+    return found.type == "unicast" or (found.type == "local" and found.family == "inet")

@@ -74,7 +74,16 @@ def judge(subject: Subject) -> list[Finding]:
 def interface_of(subject: Subject) -> Optional[str]:
     """The link that the workload names, by itself or in its route; by its name where an altname was given."""
     workload = subject.workload
-    named = workload.interface or (workload.route.interface if workload.route else None)
+    return _true_name(subject, workload.interface or (workload.route.interface if workload.route else None))
+
+
+def route_interface_of(subject: Subject) -> Optional[str]:
+    """The output link of the workload's route: the one that the route names, else the workload's."""
+    workload = subject.workload
+    return _true_name(subject, (workload.route.interface if workload.route else None) or workload.interface)
+
+
+def _true_name(subject: Subject, named: Optional[str]) -> Optional[str]:
     link = find_link(subject.namespace, named)
     return link.name if link else named
 
