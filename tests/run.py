@@ -36,6 +36,8 @@ COLLECTION = Path("ansible_collections", "netlink", "remediation")
 TARGETS = [(3, 9), (3, 10), (3, 11), (3, 12), (3, 13)]  # what modules must run on
 CORES = {"2.19": [(3, 11)], "2.21": [(3, 13), (3, 12)]}  # ansible-core and the Python to run it with, best first
 
+RUNNING: set[int] = set()  # process groups of the suites that run now
+
 # Receipts of a test run never mix with the machine's own.
 OWN_RECEIPTS = [
     *("unshare", "--mount", "--propagation", "private", "sh", "-ec"),
@@ -241,12 +243,22 @@ def execute(command: list[str], folder: Path, env: dict[str, str], suite: Suite)
         process = subprocess.Popen(
             command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+        RUNNING.add(process.pid)
         try:
             return process.wait(suite.timeout), ""
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             return 1, f"stopped after {suite.timeout} s"
+        finally:
+            RUNNING.discard(process.pid)
+
+
+def stop(number: int, _frame: object) -> None:
+    """End all that runs when the tests are interrupted: suites are sessions of their own, and would go on."""
+    for group in list(RUNNING):
+        os.killpg(group, signal.SIGKILL)
+    os._exit(128 + number)
 
 
 def judge(suite: Suite, code: int, note: str) -> Result:
@@ -332,6 +344,8 @@ def main() -> int:
     if arguments.list or not chosen:
         print("\n".join(suite.name for suite in suites()))
         return not arguments.list
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
     runner, started, results = Runner(), time.monotonic(), []
     with ThreadPoolExecutor(2) as workers:
         for future in as_completed([workers.submit(runner.run, suite) for suite in chosen]):
