@@ -274,6 +274,17 @@ class Sysctl:
     rewriters: list[PersistedSysctl] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Guard:
+    """A file or directory whose owner and mode decide, besides the file itself, who may execute it."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    directory: bool = False
+
+
 @dataclass
 class Executable:
     """A file that could be executed, and what counts for its credentials.
@@ -287,6 +298,8 @@ class Executable:
     raises_capabilities: the program can raise permitted capabilities by itself (it uses capset).
     writable_by: the first path component (the file itself included) that a user other than root owns or can write.
     elsewhere: the file lies in a mount namespace where the observer's path of that name is another file or none.
+    noexec: it (or the script) lies on a mount from which nothing may be executed. guards: the script itself, and the
+    directories on the way that not everybody may search; those with an access list are left out.
     """
 
     path: str
@@ -307,6 +320,8 @@ class Executable:
     raises_capabilities: bool = False
     writable_by: Optional[str] = None
     elsewhere: bool = False
+    noexec: bool = False
+    guards: list[Guard] = field(default_factory=list)
 
 
 @dataclass

@@ -65,6 +65,14 @@ _SHARED = frozenset(
 )
 
 
+_LAUNCHER = re.compile(r"(bash|dash|ash|ksh|mksh|zsh|fish|sh|env)([-.0-9][-.0-9a-z]*)?")
+
+
+def is_launcher(path: str) -> bool:
+    """Whether a program only starts others, as shells and env do; those do not inherit its file capability."""
+    return _LAUNCHER.fullmatch(os.path.basename(path)) is not None
+
+
 def classify_tool(path: str) -> Optional[str]:
     """The word of consent that a capability on this program needs: interpreter, shared_tool, or None.
 

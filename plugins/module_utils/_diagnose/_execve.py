@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Optional
+from typing import Optional, Union
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_DAC_OVERRIDE,
+    CAP_DAC_READ_SEARCH,
     CAP_NET_ADMIN,
     CAP_SETUID,
     FileCapability,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Executable, IdRange
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Executable, Guard, IdRange
 
 SECBIT_NOROOT = 1 << 0
 SECBIT_KEEP_CAPS = 1 << 4
@@ -37,13 +38,15 @@ class Prediction:
     """What execve would do.
 
     credentials: those of the new program, None when execve fails. error: the errno name it fails with (EPERM, EACCES,
-    ENOENT), else None. notes: machine words for what mattered: missing, not_executable, script, nosuid, no_new_privs,
-    unsafe, unmapped_owner, rootid, bounding, setuid_with_capabilities, permitted_only, ambient_cleared, drops.
+    ENOENT), else None. obstacle: path of the file or directory that refuses (EACCES). notes: machine words for what
+    mattered: missing, not_executable, script, nosuid, no_new_privs, unsafe, unmapped_owner, rootid, bounding,
+    setuid_with_capabilities, permitted_only, ambient_cleared, drops.
     """
 
     credentials: Optional[Credentials]
     error: Optional[str] = None
     notes: list[str] = field(default_factory=list)
+    obstacle: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Namespace:
     uid_map: Optional[Sequence[IdRange]]
     gid_map: Optional[Sequence[IdRange]]
 
-    def maps(self, file: Executable) -> bool:
+    def maps(self, file: Union[Executable, Guard]) -> bool:
         """Whether both owner ids of a file exist in the namespace."""
         return _mapped(file.uid, self.uid_map) and _mapped(file.gid, self.gid_map)
 
@@ -84,8 +87,11 @@ def predict_execve(
     space = Namespace(_root(rootids, uid_map), tuple(rootids), uid_map, gid_map)
     if not file.exists:
         return Prediction(None, "ENOENT", ["missing"])
-    if not _executable(before, file, space):
-        return Prediction(None, "EACCES", ["not_executable"])
+    obstacle = next((guard.path for guard in file.guards if not _executable(before, guard, space)), None)
+    if obstacle is None and (file.noexec or not _executable(before, file, space)):
+        obstacle = file.interpreter or file.real_path or file.path
+    if obstacle is not None:
+        return Prediction(None, "EACCES", ["not_executable"], obstacle)
     if file.script_capability is not None:
         notes.append("script")
 
@@ -159,11 +165,14 @@ def _mapped(number: Optional[int], ranges: Optional[Sequence[IdRange]]) -> bool:
     return any(line.outside <= number < line.outside + line.count for line in ranges)
 
 
-def _executable(before: Credentials, file: Executable, space: Namespace) -> bool:
-    """The execute bit that counts for the starter; access lists and the directories above are not looked at."""
+def _executable(before: Credentials, file: Union[Executable, Guard], space: Namespace) -> bool:
+    """The execute bit that counts for the starter; access lists are not looked at."""
     if file.mode is None:
         return True
-    if file.mode & 0o111 and before.effective >> CAP_DAC_OVERRIDE & 1 and space.maps(file):
+    directory = isinstance(file, Guard) and file.directory
+    if directory and before.effective >> CAP_DAC_READ_SEARCH & 1 and space.maps(file):
+        return True
+    if (directory or file.mode & 0o111) and before.effective >> CAP_DAC_OVERRIDE & 1 and space.maps(file):
         return True
     if before.fsuid == file.uid:
         return bool(file.mode & 0o100)

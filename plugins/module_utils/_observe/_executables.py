@@ -19,7 +19,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     errno_name,
     parse_file_capability,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Executable, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Executable, Guard, Unseen
 
 MAX_INTERPRETERS = 5  # BINPRM_MAX_RECURSION and what exec_binprm() allows
 HEAD_SIZE = 256  # BINPRM_BUF_SIZE
@@ -45,9 +45,9 @@ def read_executable(path: str, unseen: list[Unseen], root: str = "/") -> Executa
     root = root.rstrip("/")
     found = Executable(path)
     try:
-        real, found.writable_by = resolve(path, root)
+        real, found.writable_by = resolve(path, root, found.guards)
         found.real_path = real
-        found.interpreter, loose = _interpreter(real, root)
+        found.interpreter, loose = _interpreter(real, root, found.guards)
     except OSError as exc:
         if exc.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESRCH):
             unseen.append(Unseen(root + path, f"{exc.strerror} ({errno_name(exc.errno or 0)})"))
@@ -56,10 +56,12 @@ def read_executable(path: str, unseen: list[Unseen], root: str = "/") -> Executa
     if found.interpreter:
         found.script_capability, _raw, _unmapped = _read_capability(root + real, unseen)
         found.writable_by = found.writable_by or loose
+        _guard(found.guards, root, real, os.stat(root + real))
     counts = root + (found.interpreter or real)
     try:
         status = os.stat(counts)
         found.nosuid = bool(os.statvfs(counts).f_flag & os.ST_NOSUID)
+        found.noexec = any(os.statvfs(item).f_flag & os.ST_NOEXEC for item in (counts, root + real))
     except OSError as exc:
         unseen.append(Unseen(counts, f"{exc.strerror} ({errno_name(exc.errno or 0)})"))
         return found
@@ -97,11 +99,11 @@ def scan_capabilities(directory: str, unseen: list[Unseen]) -> list[str]:
     return sorted(found)
 
 
-def resolve(path: str, root: str = "") -> tuple[str, Optional[str]]:
+def resolve(path: str, root: str = "", guards: Optional[list[Guard]] = None) -> tuple[str, Optional[str]]:
     """(path without symbolic links, first component on the way that non-root owns or can write, or None).
 
     Absolute links are followed inside the root. A sticky directory counts as writable: others may create files there.
-    Raises OSError.
+    Directories that not everybody may search are added to guards. Raises OSError.
     """
     pending = [part for part in reversed(path.split("/")) if part]
     current, links = "", 0
@@ -122,8 +124,23 @@ def resolve(path: str, root: str = "") -> tuple[str, Optional[str]]:
             pending += [item for item in reversed(target.split("/")) if item]
             continue
         loose = loose or _loose(root + candidate, candidate, status)
+        if guards is not None and stat.S_ISDIR(status.st_mode):
+            _guard(guards, root, candidate, status)
         current = candidate
     return current or "/", loose
+
+
+def _guard(guards: list[Guard], root: str, path: str, status: os.stat_result) -> None:
+    """Note a script or directory that not everybody may execute or search; an access list could say anything."""
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o111 == 0o111 or any(guard.path == path for guard in guards):
+        return
+    try:
+        if "system.posix_acl_access" in os.listxattr(root + path):
+            return
+    except OSError:
+        pass  # A file system without attributes has no access lists either.
+    guards.append(Guard(path, mode, status.st_uid, status.st_gid, stat.S_ISDIR(status.st_mode)))
 
 
 def _loose(place: str, name: str, status: Optional[os.stat_result] = None) -> Optional[str]:
@@ -131,7 +148,7 @@ def _loose(place: str, name: str, status: Optional[os.stat_result] = None) -> Op
     return name if status.st_uid != 0 or status.st_mode & 0o022 else None
 
 
-def _interpreter(real: str, root: str) -> tuple[Optional[str], Optional[str]]:
+def _interpreter(real: str, root: str, guards: list[Guard]) -> tuple[Optional[str], Optional[str]]:
     """(last interpreter of a #! chain without symbolic links, first loose component on the way); None for none."""
     last: Optional[str] = None
     first_loose: Optional[str] = None
@@ -144,7 +161,7 @@ def _interpreter(real: str, root: str) -> tuple[Optional[str], Optional[str]]:
         words = head[2:].partition(b"\n")[0].split(None, 1) if head[:2] == b"#!" else []
         if not words:
             break
-        last, loose = resolve(os.fsdecode(words[0]), root)
+        last, loose = resolve(os.fsdecode(words[0]), root, guards)
         first_loose = first_loose or loose
     return last, first_loose
 

@@ -200,14 +200,24 @@ def judge(subject: Subject) -> list[Finding]:
     """Findings for the first actor that a void file capability leaves without privilege."""
     prediction = subject.prediction
     if prediction is not None and prediction.error:
-        void = find_void(subject, None, 12)
-        return [_finding(subject, void, 12, "link", "execve")] if void else []
+        bit = _outside(subject) if prediction.error == "EPERM" else None
+        void = find_void(subject, None, bit) if bit is not None else None
+        return [_finding(subject, void, bit, "link", "execve")] if void and bit is not None else []
     for actor in subject.actors:
         for operation, gate, bit, _user_ns, decision in subject.refusals(actor):
             void = find_void(subject, actor, bit) if decision.why == "not_effective" else None
             if void:
                 return [_finding(subject, void, bit, operation, gate)]
     return []
+
+
+def _outside(subject: Subject) -> Optional[int]:
+    """The capability of the file that makes execve(2) fail, since the starter's bounding set lacks it."""
+    before, file = subject.workload.credentials, subject.executable
+    if before is None or file is None or file.capability is None:
+        return None
+    missing = file.capability.permitted & ~(before.bounding | before.inheritable & file.capability.inheritable)
+    return next((bit for bit in range(missing.bit_length()) if missing >> bit & 1), None)
 
 
 def _finding(subject: Subject, void: Void, bit: int, operation: str, gate: str) -> Finding:

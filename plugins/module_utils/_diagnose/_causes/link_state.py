@@ -170,7 +170,8 @@ def _no_address(subject: Subject, link: Optional[Link]) -> Optional[Finding]:
     if route is None or not route.gateway or "route" not in workload.operations or subject.namespace is None:
         return None
     gateway, wanted = ipaddress.ip_address(route.gateway), workload.address
-    if (gateway.version == 6 and gateway.is_link_local and link) or _reached(subject, link, route.table):
+    scoped = gateway.version == 6 and gateway.is_link_local  # Means nothing without a link.
+    if bool(link) if scoped else _reached(subject, link, route.table):
         return None
     covered = bool(wanted) and gateway in ipaddress.ip_interface(wanted or "").network
     if covered and "address" in workload.operations:
@@ -180,17 +181,19 @@ def _no_address(subject: Subject, link: Optional[Link]) -> Optional[Finding]:
         remedy = Remedy("netlink_link", _variables(subject, {"name": link.name, "state": "up", "addresses": [wanted]}))
     links = [link] if link else subject.namespace.links or []
     has = [f"{item.name}: {_addresses(item) or 'no address'}" for item in links[:8]]
-    name = link.name if link else "any link"
+    name = link.name if link else "a link"
     return _finding(
         subject,
         "no_address",
-        f"The gateway {gateway} is not a neighbour on {name}, so the kernel calls it invalid.",
+        f"The gateway {gateway} is not a neighbour on {link.name if link else 'any link'}, so the kernel calls it invalid."
+        if link or not scoped
+        else f"The gateway {gateway} is of a single link, and the route does not name one.",
         [Evidence(_where(subject), text) for text in has],
         remedy=remedy,
         advice=""
         if remedy
-        else f"Give {link.name if link else 'a link'} an address in the network of {gateway}, or name a gateway that "
-        "it can reach.",
+        else f"Name the output link of the route, or give {name} an address or a direct route that covers {gateway}, or "
+        "use another gateway.",
     )
 
 

@@ -19,7 +19,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     capability_names,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Executable, Finding, Remedy
-from ansible_collections.netlink.remediation.plugins.module_utils._tools import classify_tool
+from ansible_collections.netlink.remediation.plugins.module_utils._tools import classify_tool, is_launcher
 
 CAUSE = Cause(
     "1",
@@ -50,7 +50,7 @@ def judge(subject: Subject) -> list[Finding]:
     if find_void(subject, actor, bit):
         return []
     mixed = len({item[0] for item in refused}) < len(subject.actors)
-    reason = _reason(actor, bit, mixed)
+    reason = _reason(subject, actor, bit, mixed)
     pending = reason == "not_root" and _granted_anew(subject, actor, bit)
     remedy, advice = (None, PENDING) if pending else _remedy(subject, actor, reason, bit)
     certainty = "possible" if mixed else subject.certainty(operation)
@@ -83,13 +83,14 @@ def _granted_anew(subject: Subject, actor: Actor, bit: int) -> bool:
     return after is not None and bool(after_start(after, file).effective >> bit & 1)
 
 
-def _reason(actor: Actor, bit: int, mixed: bool) -> str:
+def _reason(subject: Subject, actor: Actor, bit: int, mixed: bool) -> str:
     credentials = actor.credentials
     if credentials.permitted >> bit & 1:
         return "held_not_raised"
     if mixed or not credentials.bounding >> bit & 1:
         return "dropped"
-    return "dropped" if 0 in (credentials.ruid, credentials.euid) else "not_root"
+    is_root = {0, *subject.rootids()[:1]} & {credentials.ruid, credentials.euid}
+    return "dropped" if is_root else "not_root"
 
 
 def _policy_owner(subject: Subject) -> str:
@@ -171,6 +172,11 @@ def _file_remedy(file: Executable, capability: str) -> tuple[Optional[Remedy], s
         return None, (
             f"setcap on {path} does nothing, this program drops it at start: run it from a unit with "
             "AmbientCapabilities=, or as root."
+        )
+    if is_launcher(path):
+        return None, (
+            f"A capability on {path} would not reach the programs that it starts: grant it to the one that talks to "
+            "the kernel, or run this from a unit with AmbientCapabilities=."
         )
     if file.writable_by:
         return None, (

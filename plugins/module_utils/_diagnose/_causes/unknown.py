@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import (
     STATE_OPERATIONS,
+    Actor,
     Cause,
     Subject,
 )
@@ -30,7 +33,7 @@ def judge(subject: Subject) -> list[Finding]:
     """One finding for the refused probes; the diagnosis asks only when no other cause has been found."""
     prediction = subject.prediction
     if prediction is not None and prediction.error:
-        return [_not_started(subject, prediction.error)]
+        return [_not_started(subject, prediction.error, prediction.obstacle)]
     refused = [
         probe
         for probe in subject.workload.probes
@@ -39,7 +42,8 @@ def judge(subject: Subject) -> list[Finding]:
     if not refused:
         return []
     first = refused[0]
-    ruled_out = "the capability is effective in the user namespace that owns the network namespace"
+    seen = [subject.decide(actor, *check[1:]).allowed for actor in subject.actors for check in _checks(subject, actor)]
+    ruled_out = [Evidence("ruled out", "the capability is effective in the user namespace that counts")]
     label = subject.process.label if subject.process else None
     return [
         subject.finding(
@@ -52,7 +56,7 @@ def judge(subject: Subject) -> list[Finding]:
             ),
             evidence=[
                 *(Evidence("probe", f"{probe.operation}: {probe.answer} at {probe.layer}") for probe in refused),
-                Evidence("ruled out", ruled_out),
+                *(ruled_out if seen and all(seen) else []),
                 Evidence(
                     "security modules", f"{', '.join(subject.state.host.lsm) or 'unseen'}; label {label or 'none'}"
                 ),
@@ -64,14 +68,23 @@ def judge(subject: Subject) -> list[Finding]:
     ]
 
 
-def _not_started(subject: Subject, error: str) -> Finding:
-    workload = subject.workload
+def _checks(subject: Subject, actor: Actor) -> list[tuple[str, int, Optional[int]]]:
+    return [check for operation in subject.workload.operations for check in subject.needs(actor, operation)]
+
+
+def _not_started(subject: Subject, error: str, obstacle: Optional[str]) -> Finding:
+    workload, file = subject.workload, subject.executable
+    if file is not None and file.noexec:
+        text = f"{file.real_path} or its interpreter lies on a file system mounted noexec"
+    else:
+        text = f"owner and mode refuse it to {workload.user}" if obstacle else "execve(2) fails"
     return subject.finding(
         CAUSE,
         "unexplained",
         gate="execve",
         certainty="likely",
         summary=f"{workload.user} cannot even start {workload.executable}: execve would answer {error}.",
-        evidence=[Evidence(workload.executable or "", f"owner and mode refuse it to {workload.user} ({error})")],
-        advice="Look at the owner and mode of the file and of its interpreter; this is no matter of netlink.",
+        evidence=[Evidence(obstacle or workload.executable or "", f"{text} ({error})")],
+        advice="Look at the owner, mode and mount of the file, of the directories above and of its interpreter; this "
+        "is no matter of netlink.",
     )
