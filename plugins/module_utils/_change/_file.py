@@ -116,6 +116,9 @@ class FileChange(Change):
         """Raise ChangeError where the file cannot be replaced: read-only or immutable, or a mount of its own."""
         with reach(self.target) as place:
             demand_writable(place.directory, os.path.dirname(self.target))
+            longest = os.fstatvfs(place.directory).f_namemax - len(f".{TEMPORARY}")
+            if len(os.fsencode(place.name)) > longest:
+                raise ChangeError(f"{self.target}: the name is too long, expected at most {longest} bytes")
             if place.status() is not None:
                 with opened_file(self.target) as (handle, _place):
                     demand_writable(handle, self.target)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import platform
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,6 +84,24 @@ class LinkChange(Change):
             # The kernel takes an IPv6 source address off the routes that name it, so that it does not count here.
             and all(_sourceless(item) in map(_sourceless, known) for item in current["routes"])
         )
+
+    def consents(self, current: State, value: State) -> dict[str, str]:
+        """own_connection, where going to a value can cut the session over which Ansible came."""
+        # Imported only here, since it imports this file.
+        from ansible_collections.netlink.remediation.plugins.module_utils._change._own_connection import (
+            cuts,
+            find_session,
+            locate,
+        )
+
+        session = find_session() if self.details["inode"] == netns_inode(None) else None
+        if session is None:
+            return {}
+        with self._netlink() as netlink:
+            locate(session, read_links(netlink), netlink)
+        reasons = ", ".join(cuts(session, self.details["name"], current, value))
+        ends = f"{session.client} to {session.server}"
+        return {"own_connection": f"this can cut the connection of Ansible from {ends} ({reasons})"} if reasons else {}
 
     def render(self, value: State) -> str:
         """The value in the words of `ip`, one line each."""
@@ -182,9 +201,12 @@ def link_change(name: str, netns: Optional[str], before: State, after: State, di
 def netns_inode(path: Optional[str]) -> int:
     """Inode of the network namespace at path (None: the own one). Raises ChangeError when it cannot be read."""
     try:
-        return os.stat(path or "/proc/self/ns/net").st_ino
-    except OSError as error:
-        raise ChangeError(f"network namespace {path}: {error.strerror}") from error
+        status = os.stat(path or "/proc/self/ns/net")
+    except (OSError, ValueError) as error:
+        raise ChangeError(f"network namespace {path!r}: {getattr(error, 'strerror', None) or error}") from error
+    if not stat.S_ISREG(status.st_mode):  # To open a FIFO would wait for its writer.
+        raise ChangeError(f"network namespace {path}: it is no file such as /run/netns/blue")
+    return status.st_ino
 
 
 # --- values -----------------------------------------------------------------------------------------------------------

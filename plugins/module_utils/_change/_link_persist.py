@@ -28,7 +28,9 @@ NETWORKD = "/etc/systemd/network"
 KEYFILES = "/etc/NetworkManager/system-connections"
 KEYFILE_DIRECTORIES = (KEYFILES, "/run/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections")
 HEADER = "# Written by the module netlink.remediation.link_state\n"
-SECRETS = re.compile(r"^(psk|password|leap-password|wep-key\d|pin|private-key(-password)?|preshared-key)\s*=", re.M)
+SECRETS = re.compile(
+    r"^([\w-]*-)?(psk|password|password-raw|wep-key\d|pin|private-key|preshared-key|cak)\s*=|^\[vpn-secrets\]", re.M
+)
 
 # An INI file in order: (section, [(key, value)]); sections may repeat, as those of systemd do.
 Section = tuple[str, list[tuple[str, str]]]
@@ -48,6 +50,11 @@ class PersistedFile:
 def persisted_file(wanted: Wanted, root: str = "/") -> PersistedFile:
     """The file for an entry of the option links. Raises ChangeError where nobody would read it at boot."""
     link = wanted.link
+    if re.search(r"[^\w.@+-]", link.name):
+        raise ChangeError(
+            f"{wanted.where}: persist is refused for the name {link.name!r}, whose signs mean something else in the "
+            "files of the managers: rename the link, or set persist: false"
+        )
     if link.manager == "NetworkManager":
         return keyfile(wanted, root)
     if link.manager == "ifupdown":

@@ -97,7 +97,8 @@ def parse_wanted(where: str, entry: dict[str, Any], namespace: Namespace) -> Wan
 
 def find_link(where: str, entry: dict[str, Any], namespace: Namespace) -> Link:
     """The link that an entry names by name or altname. Raises ChangeError that says what there is instead."""
-    name, key = (entry["name"], "name") if entry.get("name") else (entry["altname"], "altname")
+    key = "name" if entry.get("name") is not None else "altname"
+    name = entry[key]
     for link in namespace.links:
         if name == link.name if key == "name" else name in link.altnames:
             return link
@@ -115,13 +116,17 @@ def parse_address(where: str, text: str) -> State:
     try:
         if "/" not in text:
             raise ValueError("it has no prefix length")
+        if "%" in text:
+            raise ValueError("the link is named by the entry, not by a zone")
         interface = ipaddress.ip_interface(text)
     except ValueError as error:
         raise ChangeError(
             f"{where}: address {text!r} is not understood ({error}), expected e.g. 192.0.2.1/24 or 2001:db8::1/64"
         ) from None
     address = interface.ip
-    if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
+    # ::192.0.2.1 and ::ffff:192.0.2.1 stand for IPv4 addresses.
+    embedded = address.version == 6 and int(address) >> 32 in (0, 0xFFFF) and not address.is_loopback
+    if address.is_unspecified or address.is_multicast or embedded or str(address) == "255.255.255.255":
         raise ChangeError(f"{where}: address {text!r} cannot belong to a link, expected a unicast address")
     family = f"inet{'6' if interface.version == 6 else ''}"
     return {"family": family, "address": f"{address}/{interface.network.prefixlen}"}
@@ -159,9 +164,11 @@ def parse_route(where: str, item: dict[str, Any]) -> State:
 
 def _ip(where: str, key: str, text: Optional[str]) -> Any:
     try:
-        return None if text is None else ipaddress.ip_address(text)
+        if text is None or "%" not in text:
+            return None if text is None else ipaddress.ip_address(text)
     except ValueError:
-        raise ChangeError(f"{where}: {key} {text!r} is no IP address") from None
+        pass
+    raise ChangeError(f"{where}: {key} {text!r} is no IP address, expected e.g. 192.0.2.1 or 2001:db8::1")
 
 
 def _network(where: str, text: str, peer: Any) -> Any:

@@ -89,7 +89,7 @@ def plan_all(entries: list[dict[str, Any]]) -> list[tuple[Plan, Optional[str]]]:
     seen: set[tuple[int, str]] = set()
     for index, entry in enumerate(entries):
         where, netns = f"links[{index}]", entry.get("netns")
-        if netns and not os.path.isabs(netns):
+        if netns is not None and not os.path.isabs(netns):
             raise ChangeError(f"{where}: netns {netns!r} is no absolute path, expected e.g. /run/netns/blue")
         inode = netns_inode(netns)
         if inode not in namespaces:

@@ -35,7 +35,7 @@ def find_session(pid: Optional[int] = None) -> Optional[Session]:
     pid = os.getpid() if pid is None else pid
     while pid > 0:
         words = _environment(pid).get("SSH_CONNECTION", "").split()
-        if len(words) == 4:
+        if len(words) == 4 and words[0] != "UNKNOWN":  # What sshd says of a connection that is no TCP, e.g. vsock.
             return Session(client=words[0].split("%")[0], server=words[2].split("%")[0])
         pid = _parent(pid)
     return None

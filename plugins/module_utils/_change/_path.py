@@ -95,6 +95,9 @@ def _walk(path: str, stack: list[tuple[int, str]]) -> Place:
                 raise ChangeError(f"{path}: {full} does not exist") from None
             names = [part, *reversed(pending)]
             return Place(handle, names[-1], os.path.join(where, *names), names[:-1])
+        except (OSError, ValueError) as exc:
+            why = errno_name(exc.errno or 0) if isinstance(exc, OSError) else "no file can have that name"
+            raise ChangeError(f"{full!r:.120} cannot be reached: {why}") from None
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > MAX_LINKS:

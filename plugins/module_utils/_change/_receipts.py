@@ -25,6 +25,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change import
 from ansible_collections.netlink.remediation.plugins.module_utils._change._path import (
     TEMPORARY,
     Place,
+    demand_writable,
     reach,
     remove_file,
     replace_file,
@@ -107,6 +108,12 @@ def _wait_for(handle: int) -> None:
         time.sleep(0.1)
 
 
+def demand_place() -> None:
+    """Raise ChangeError where receipts cannot be kept, so that check mode says it too. Changes nothing."""
+    with _place("receipts/x") as place:
+        demand_writable(place.directory, STATE_DIRECTORY)
+
+
 @contextmanager
 def _place(name: str, *, create: bool = False) -> Iterator[Place]:
     """Where a file of STATE_DIRECTORY lies. Raises ChangeError when the directory cannot be used."""
@@ -181,10 +188,22 @@ def load_receipts(broken: list[str]) -> list[Receipt]:
             with _place(f"receipts/{name}.json") as place:
                 handle = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.directory)
                 with os.fdopen(handle, "rb") as file:
-                    found.append(from_plain(Receipt, json.loads(file.read())))
-        except (ChangeError, ValueError) as exc:
+                    found.append(_decode(name, file.read()))
+        except (ChangeError, ValueError, RecursionError) as exc:
             broken.append(f"the receipt {STATE_DIRECTORY}/receipts/{name}.json is not understood: {exc}")
     return found
+
+
+def _decode(name: str, data: bytes) -> Receipt:
+    """The receipt in a file. Raises ValueError for anything else, also for what somebody edited."""
+    receipt = from_plain(Receipt, json.loads(data))
+    if receipt.id != name:
+        raise ValueError(f"it holds the id {receipt.id!r}")
+    datetime.fromisoformat(receipt.time)
+    for entry in receipt.changes:
+        if entry.status not in (PLANNED, APPLIED, REVERTED) or not {"before", "after"} <= set(entry.record):
+            raise ValueError(f"its change of {entry.target!r} lacks before, after or a known status")
+    return receipt
 
 
 def select_receipts(

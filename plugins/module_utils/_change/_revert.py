@@ -34,6 +34,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._resul
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import verify
 
+MOST_DAYS = 100_000  # The calendar of datetime begins not much earlier than that.
+
 
 @dataclass
 class Step:
@@ -77,8 +79,10 @@ def _demand_one(options: dict[str, Any]) -> None:
         found = " and ".join(given) or "none"
         raise ChangeError(f"state {options['state']} needs exactly one of {', '.join(names)}; given: {found}")
     days = options["older_than_days"]
-    if days is not None and (days < 0 or options["state"] != "pruned"):
-        raise ChangeError(f"older_than_days {days} is not possible, expected a number from 0 on with state pruned")
+    if days is not None and (not 0 <= days <= MOST_DAYS or options["state"] != "pruned"):
+        raise ChangeError(
+            f"older_than_days {days} is not possible, expected a number from 0 to {MOST_DAYS} with state pruned"
+        )
 
 
 # --- revert -----------------------------------------------------------------------------------------------------------
@@ -103,6 +107,9 @@ def _plan_entry(plan: Rollback, entry: Entry, foreseen: dict[tuple[str, str], An
         current = foreseen[key] if key in foreseen else change.read()
     except (ChangeError, OSError) as exc:
         _leave_alone(plan, entry, None, str(exc))
+        return
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        _leave_alone(plan, entry, None, f"its record is not understood: {exc!r}")
         return
     if current == change.before:
         plan.settled.append(Step(entry, change, current))

@@ -33,6 +33,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysc
 
 _OF_ALL_LINKS = re.compile(r"(net/ipv[46]/(?:conf|neigh))/(?:all|default)/([^/]+)")
 _OF_ONE_LINK = re.compile(r"(net/ipv[46]/(?:conf|neigh))/(?!all/|default/)[^/]+/([^/]+)")
+_AS_THE_LINK_IS = ("mtu", "addr_gen_mode")  # What these may be depends on the very link, so lo has no say in it.
 _REDIRECTS = "net/ipv4/conf/all/accept_redirects"
 # Sysctls that open user namespaces to everybody, with the test for the values that do.
 OPENS_USERNS: dict[str, Callable[[str], bool]] = {
@@ -263,6 +264,8 @@ def _try_one(key: str, value: str) -> tuple[Optional[str], Optional[int]]:
     if not key.startswith("net/") or _loads_a_module(key, value):
         return None, None
     link = _OF_ONE_LINK.fullmatch(key)
+    if link and link.group(2) in _AS_THE_LINK_IS:
+        return None, None
     name = f"{link.group(1)}/lo/{link.group(2)}" if link else key
     if read_value(name)[0] is None or _open_for_writing(name) is not None:
         return None, None  # A key of the whole machine: missing or read-only in other namespaces.

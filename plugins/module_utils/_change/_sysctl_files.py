@@ -75,7 +75,7 @@ def is_spent(text: str) -> bool:
 
 def check_path(path: str) -> None:
     """Raises ChangeError unless the path is that of a regular file (or none yet) that is applied at boot."""
-    if not os.path.isabs(path) or os.path.normpath(path) != path:
+    if not os.path.isabs(path) or os.path.normpath(path) != path or not path.isprintable():
         raise ChangeError(
             f"path: {path!r} is no absolute path, expected e.g. /etc/sysctl.d/99-zz-netlink-remediation.conf"
         )

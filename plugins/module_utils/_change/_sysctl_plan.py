@@ -78,7 +78,7 @@ def plan_sysctls(options: Mapping[str, Any]) -> SysctlPlan:
     trials = try_values({key: value for key, value in wanted.items() if not same_value(current[key], value)})
     shown = _as_shown(wanted, trials)
     plan.unvalidated = [
-        f"the value of {dotted_key(key)}: the kernel has that key only once, so it cannot be tried beforehand"
+        f"the value of {dotted_key(key)}: there is no second such key in the kernel, so it cannot be tried beforehand"
         for key, trial in trials.items()
         if trial.value is None
     ]
@@ -109,7 +109,7 @@ def read_settings(settings: Mapping[Any, Any]) -> dict[str, str]:
 
 def _checked_key(text: Any) -> str:
     key = canonical_key(str(text))
-    if not key or ".." in key.split("/") or re.search(r"[*?\[\]=\s\0#;]", key):
+    if not key.isprintable() or not key or ".." in key.split("/") or re.search(r"[*?\[\]=\s#;]", key):
         raise ChangeError(f"settings: {text!r} is no sysctl, expected a key such as net.ipv4.ip_forward")
     return key
 
@@ -120,9 +120,9 @@ def _checked_value(key: Any, raw: Any) -> str:
     if not isinstance(raw, (str, int)):
         raise ChangeError(f"settings: the value of {key!r} is {raw!r}, expected a text or a number")
     value = str(raw).strip()
-    if not value or re.search(r"[\n\r\0]", value):
+    if not value or not value.replace("\t", " ").isprintable():
         raise ChangeError(
-            f"settings: the value of {key!r} is {str(raw)!r}, expected one line of text that is not empty"
+            f"settings: the value of {key!r} is {str(raw)!r}, expected one line of text that is printable and not empty"
         )
     return value
 
@@ -130,7 +130,7 @@ def _checked_value(key: Any, raw: Any) -> str:
 def _check_namespace(netns: Optional[str], persist: bool) -> None:
     if netns is None:
         return
-    if not os.path.isabs(netns) or not os.path.exists(netns):
+    if not os.path.isabs(netns) or not os.path.isfile(netns):
         raise ChangeError(f"netns: {netns!r} is no absolute path that exists, expected e.g. /run/netns/blue")
     if persist and not is_host_netns(netns):
         raise ChangeError(

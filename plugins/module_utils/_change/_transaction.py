@@ -17,6 +17,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._recei
     REVERTED,
     Entry,
     Receipt,
+    demand_place,
     locked,
     new_receipt,
     remove,
@@ -63,6 +64,8 @@ def run_changes(
     todo = [change for change in changes if change.before != change.after]
     sentences = [*unvalidated, *(sentence for change in todo for sentence in change.validate())]
     receipt = None
+    if todo:
+        demand_place()
     if todo and not module.check_mode:
         with locked():
             todo = _still_to_do(todo)
@@ -132,6 +135,7 @@ def _undo(changes: Sequence[Change], receipt: Receipt) -> list[str]:
             if change.read() != change.before:
                 change.write(change.before)
                 verify(change, change.before)
+            change.settle()
             receipt.changes[number].status = REVERTED
         except (ChangeError, OSError) as exc:
             receipt.changes[number].status = APPLIED

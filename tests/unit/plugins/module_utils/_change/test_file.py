@@ -107,3 +107,9 @@ def test_what_is_no_regular_file_is_refused(host, name):
 def test_the_diff_shows_the_content():
     change = FileChange("/x", None, {"content": "a\n", "mode": "0644", "owner": 0, "group": 0})
     assert (change.render(change.before), change.render(change.after)) == ("", "a\n")
+
+
+def test_a_name_too_long_to_be_replaced_in_one_step_is_refused_beforehand(host):
+    with pytest.raises(ChangeError, match="the name is too long, expected at most"):
+        FileChange.of(str(host / ("n" * 240)), "x\n").validate()
+    assert list(host.iterdir()) == []

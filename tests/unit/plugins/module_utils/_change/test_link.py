@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("pyroute2")
 
-from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError, _link
+from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError, _link, _own_connection
 from ansible_collections.netlink.remediation.plugins.module_utils._change._link_plan import (
     Namespace,
     parse_wanted,
@@ -236,3 +236,21 @@ def test_a_link_or_namespace_that_is_gone_is_said() -> None:
         sleeper.wait()
     with pytest.raises(ChangeError, match=r"No such file or directory"):
         other.read()
+
+
+@pytest.mark.usefixtures("netns")
+def test_a_revert_that_cuts_the_own_connection_needs_consent(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = plan(state="up", addresses=["192.0.2.1/24"])
+    change.write(change.after)
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.9 40000 192.0.2.1 22")
+    assert "own_connection" in change.consents(change.after, change.before)
+    assert change.consents(change.after, change.after) == {}
+    monkeypatch.setenv("SSH_CONNECTION", "UNKNOWN 65535 UNKNOWN 65535")  # what sshd sets where there is no TCP
+    monkeypatch.setattr(_own_connection, "_parent", lambda pid: 0)
+    assert change.consents(change.after, change.before) == {}
+
+
+def test_a_fifo_in_place_of_a_namespace_is_refused_at_once(tmp_path: Any) -> None:
+    os.mkfifo(tmp_path / "blue")
+    with pytest.raises(ChangeError, match="it is no file such as /run/netns/blue"):
+        _link.netns_inode(str(tmp_path / "blue"))

@@ -10,7 +10,7 @@ from typing import Any, Optional
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
-from ansible_collections.netlink.remediation.plugins.module_utils._change._link_persist import persisted_file
+from ansible_collections.netlink.remediation.plugins.module_utils._change._link_persist import SECRETS, persisted_file
 from ansible_collections.netlink.remediation.plugins.module_utils._change._link_plan import (
     Namespace,
     Wanted,
@@ -188,3 +188,17 @@ def test_where_nobody_would_read_it_persist_is_refused_with_advice(
     assert sentence in str(caught.value)
     assert "set persist: false" in str(caught.value)
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["e*", "e[0]", "e;0", "e\x1b0"])
+def test_a_name_that_the_files_would_read_as_something_else_is_refused(tmp_path: Any, name: str) -> None:
+    entry = wanted("systemd-networkd")
+    entry.link.name = name
+    with pytest.raises(ChangeError, match="whose signs mean something else in the files of the managers"):
+        persisted_file(entry, str(tmp_path))
+
+
+@pytest.mark.parametrize("line", ["[wifi-security]\npsk=x", "[802-1x]\nca-cert-password=x", "[vpn-secrets]\nany=x"])
+def test_a_profile_with_secrets_is_recognised(line: str) -> None:
+    assert SECRETS.search(f"[connection]\nid=x\n\n{line}\n")
+    assert not SECRETS.search("[wifi-security]\nkey-mgmt=wpa-psk\npsk-flags=1\n")

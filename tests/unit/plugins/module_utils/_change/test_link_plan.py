@@ -60,6 +60,7 @@ def routes(**route: Any) -> dict[str, Any]:
 REFUSED = [
     ({"name": "eth0"}, "links[0]: name 'eth0' does not exist in the network namespace of the host, which has e0"),
     ({"altname": "enp1s1"}, "links[0]: altname 'enp1s1' does not exist"),
+    ({"name": ""}, "links[0]: name '' does not exist"),
     ({"name": "zzz"}, "which has e0, e1, e1.5, enp1s0, lo; links are not created"),
     ({"name": "e0", "mtu": 67}, "links[0] (e0): mtu 67 is refused by the link, expected 68 to 9000"),
     ({"name": "e0", "mtu": 9001}, "expected 68 to 9000"),
@@ -71,6 +72,10 @@ REFUSED = [
     ({"name": "e0", "addresses": ["eth/24"]}, "expected e.g. 192.0.2.1/24 or 2001:db8::1/64"),
     ({"name": "e0", "addresses": ["224.0.0.1/24"]}, "cannot belong to a link, expected a unicast address"),
     ({"name": "e0", "addresses": ["0.0.0.0/0"]}, "cannot belong to a link"),
+    ({"name": "e0", "addresses": ["::ffff:192.0.2.1/128"]}, "cannot belong to a link"),
+    ({"name": "e0", "addresses": ["::192.0.2.1/128"]}, "cannot belong to a link"),
+    ({"name": "e0", "addresses": ["2001:db8::5%e0/64"]}, "the link is named by the entry, not by a zone"),
+    (routes(dst="2001:db8:5::/48", gateway="fe80::1%e0"), "gateway 'fe80::1%e0' is no IP address, expected e.g."),
     ({"name": "e0", "addresses": ["::1/128"]}, "address ::1/128 can only be on a loopback link"),
     (
         {"name": "e0", "addresses": ["2001:db8::1/48"]},

@@ -107,3 +107,9 @@ def test_no_descriptor_is_left_open(tmp_path):
         refusal(f"{tmp_path}/{name}")
     resolved(f"{tmp_path}/dir/../dir/new")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "n" * 256], ids=ascii)
+def test_a_name_that_no_file_can_have_is_one_clear_sentence(tmp_path, name):
+    for path in (f"{tmp_path}/{name}", f"{tmp_path}/{name}/file"):
+        assert "cannot be reached: " in refusal(path)

@@ -101,3 +101,25 @@ def test_a_state_directory_of_somebody_else_is_refused(host):
     os.chown(_receipts.STATE_DIRECTORY, 1234, 1234)
     with pytest.raises(ChangeError, match="belongs to uid 1234"), locked():
         pass
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"applied"', '"done"'),
+        ('"before"', '"behind"'),
+        ('"time": "', '"time": "at '),
+        ('"id": "', '"id": "../../'),
+    ],
+)
+def test_a_receipt_that_somebody_edited_is_said_to_be_broken(host, old, new):
+    receipt = new_receipt("m", None, [entry()])
+    save(receipt)
+    with open(receipt.path) as file:
+        text = file.read()
+    assert old in text
+    with open(receipt.path, "w") as file:
+        file.write(text.replace(old, new, 1))
+    broken: list[str] = []
+    assert load_receipts(broken) == []
+    assert len(broken) == 1 and receipt.path in broken[0]

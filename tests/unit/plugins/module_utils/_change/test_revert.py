@@ -155,3 +155,14 @@ def test_prune_by_name_takes_what_is_not_reverted_and_leaves_the_host(host):
     assert run_receipt(receipt_module(state="pruned", id=name))["changed"] is True
     assert load_receipts([]) == []
     assert (host / "a").read_text() == "x\n"
+
+
+def test_a_record_without_what_its_kind_needs_is_left_alone(host):
+    name = write(host / "a", "x\n")
+    receipt = load_receipts([])[0]
+    receipt.changes[0].kind = "sysctl"
+    receipt.changes[0].record["details"] = {}
+    save(receipt)
+    result = run_receipt(receipt_module(id=name))
+    assert result["changed"] is False
+    assert "is not understood" in result["left_alone"][0]["why"]

@@ -144,6 +144,9 @@ def test_a_value_that_the_kernel_refuses_is_an_error_beforehand(value):
         ({FORWARD: [1]}, "expected a text or a number"),
         ({FORWARD: " "}, "not empty"),
         ({FORWARD: "1\nkernel.core_pattern=|/x"}, "one line of text"),
+        ({FORWARD: "1\x1b[0m"}, "one line of text"),
+        ({FORWARD: "\ud800"}, "one line of text"),
+        ({"net.ipv4.\ud800": 1}, "is no sysctl"),
     ],
 )
 def test_what_is_no_setting_is_one_clear_sentence(settings, words):

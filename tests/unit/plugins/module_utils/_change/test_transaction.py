@@ -286,3 +286,13 @@ def test_xattr_values_mean_the_same_after_a_round_trip():
         assert as_capability(to_value(flags)) == flags
     assert as_value(b"\x00\x00\x00\x01")["capabilities"] is None
     assert as_capability(as_value(b"\x00\x00\x00\x01")) is None
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_where_no_receipt_can_be_kept_nothing_is_changed_and_check_mode_says_it(host, check_mode):
+    state = Path(_receipts.STATE_DIRECTORY)
+    state.mkdir()
+    state.chmod(0o777)
+    with pytest.raises(ChangeError, match="can be written by users other than root"):
+        run_changes(Module(check_mode=check_mode), [FileChange.of(str(host / "a"), "x\n")])
+    assert list(host.iterdir()) == []
