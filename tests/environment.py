@@ -19,7 +19,6 @@ import re
 import shutil
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import Optional
 
@@ -27,13 +26,6 @@ Version = tuple[int, int]
 
 # What the pinned ansible-core releases run on.
 OLDEST, NEWEST = (3, 11), (3, 14)
-
-# A Debian python3 without python3-venv has no ensurepip; pip's wheel can install itself.
-PIP_URL = (
-    "https://files.pythonhosted.org/packages/b7/3f/945ef7ab14dc4f9d7f40288d2df998d1837ee0888ec3659c813487572faa/"
-    "pip-25.2-py3-none-any.whl"
-)
-PIP_SHA256 = "6d67a2b4e7f14d8b31b8b52648866fa717f45a1eb70e83002f4331d07e953717"
 
 PROBE = "import sys, venv; print(*sys.version_info[:2], getattr(sys, '_base_executable', None) or sys.executable)"
 
@@ -103,25 +95,21 @@ def make_venv(venv: Path, python: str, requirements: list[Path]) -> None:
     shutil.rmtree(venv, ignore_errors=True)
     subprocess.run([python, "-m", "venv", "--without-pip", str(venv)], check=True)
     inside = str(venv / "bin" / "python")
-    if subprocess.run([inside, "-c", "import ensurepip"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
-        subprocess.run([inside, "-m", "ensurepip"], stdout=subprocess.DEVNULL, check=True)
-        pip = [inside, "-m", "pip"]
-    else:
-        pip = [inside, str(fetch_pip(venv) / "pip")]
-    command = [*pip, "install", "-qq", "--disable-pip-version-check"]
+    if subprocess.run([inside, "-c", "import ensurepip"], stderr=subprocess.DEVNULL, check=False).returncode:
+        install_ensurepip()
+    subprocess.run([inside, "-m", "ensurepip"], stdout=subprocess.DEVNULL, check=True)
+    command = [inside, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     subprocess.run(command + [word for file in requirements for word in ("-r", str(file))], check=True)
     stamp.write_text(wanted)
 
 
-def fetch_pip(folder: Path) -> Path:
-    """Download pip's pinned wheel into FOLDER, check its hash, and return its path."""
-    wheel = folder / PIP_URL.rsplit("/", 1)[1]
-    with urllib.request.urlopen(PIP_URL, timeout=60) as answer:
-        content = answer.read()
-    if hashlib.sha256(content).hexdigest() != PIP_SHA256:
-        sys.exit(f"{PIP_URL} is not the file that was expected.")
-    wheel.write_bytes(content)
-    return wheel
+def install_ensurepip() -> None:
+    """Debian keeps ensurepip in python3-venv: install it as root, else say that it is missing."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        sys.exit("This Python has no ensurepip: install python3-venv, or name another Python with PYTHON=.")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True)
+    subprocess.run(["apt-get", "install", "-y", "-qq", "python3-venv"], env=environment, check=True)
 
 
 def main() -> None:
