@@ -18,6 +18,7 @@ from typing import Any, Callable, Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._link import (
     LOCAL_TABLE,
+    OTHERS_ROUTES,
     State,
     address_state,
     address_text,
@@ -29,6 +30,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._link 
     sort_addresses,
     sort_routes,
     subnet,
+    surplus_addresses,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Link, Route
 
@@ -124,12 +126,16 @@ def parse_address(where: str, text: str) -> State:
             f"{where}: address {text!r} is not understood ({error}), expected e.g. 192.0.2.1/24 or 2001:db8::1/64"
         ) from None
     address = interface.ip
-    # ::192.0.2.1 and ::ffff:192.0.2.1 stand for IPv4 addresses.
-    embedded = address.version == 6 and int(address) >> 32 in (0, 0xFFFF) and not address.is_loopback
+    embedded = _embedded(address) and not address.is_loopback
     if address.is_unspecified or address.is_multicast or embedded or str(address) == "255.255.255.255":
         raise ChangeError(f"{where}: address {text!r} cannot belong to a link, expected a unicast address")
     family = f"inet{'6' if interface.version == 6 else ''}"
     return {"family": family, "address": f"{address}/{interface.network.prefixlen}"}
+
+
+def _embedded(address: Any) -> bool:
+    """Whether an IPv6 address stands for an IPv4 one, as ::192.0.2.1 and ::ffff:192.0.2.1 do."""
+    return bool(address.version == 6 and int(address) and int(address) >> 32 in (0, 0xFFFF))
 
 
 def parse_route(where: str, item: dict[str, Any]) -> State:
@@ -175,16 +181,16 @@ def _network(where: str, text: str, peer: Any) -> Any:
     if text == "default":
         text = "::/0" if peer is not None and peer.version == 6 else "0.0.0.0/0"
     try:
-        return ipaddress.ip_network(text)
-    except ValueError:
-        pass
-    try:
         network = ipaddress.ip_network(text, strict=False)
+        if "%" in text or _embedded(network.network_address):
+            raise ValueError(text)
     except ValueError:
         raise ChangeError(
             f"{where}: dst is no prefix, expected e.g. 198.51.100.0/24, 2001:db8::/32 or default"
         ) from None
-    raise ChangeError(f"{where}: dst has host bits set, expected {network}")
+    if "/" in text and ipaddress.ip_interface(text).ip != network.network_address:
+        raise ChangeError(f"{where}: dst has host bits set, expected {network}")
+    return network
 
 
 # --- prediction -------------------------------------------------------------------------------------------------------
@@ -204,6 +210,7 @@ def plan_link(wanted: Wanted, namespace: Namespace) -> Plan:
     after["addresses"] = plan_addresses(plan, namespace)
     after["routes"] = plan_routes(plan, namespace)
     plan.disrupts = disruptions(wanted.link.name, before, after) + disruptions_above(plan, namespace)
+    plan.disrupts += unrestored(plan, namespace)
     plan.unvalidated = cannot_try(plan)
     namespace.planned[wanted.link.name] = after
     return plan
@@ -459,6 +466,35 @@ def disruptions(name: str, before: State, after: State) -> list[str]:
         if route not in after["routes"]:
             found.append(f"{name} loses the route {route_text(route)}")
     return found
+
+
+def unrestored(plan: Plan, namespace: Namespace) -> list[str]:
+    """What is no part of the link's value, can go with the change, and does not come back with a revert."""
+    before, after, link = plan.before, plan.after, plan.wanted.link
+    down = before["up"] and not after["up"]
+    lost = {family for family, minimum in MINIMUM_MTU.items() if before["mtu"] >= minimum > after["mtu"]}
+    fewer = [item for item in surplus_addresses(before["addresses"], after["addresses"]) if item["family"] == "inet"]
+    subnets = {subnet(item) for item in fewer}
+    families = lost | ({"inet", "inet6"} if down else {"inet"} if fewer else set())
+    found = [
+        f"the {'multipath ' if route.nexthops else ''}route {route_text(route_state(route))}"
+        for route in namespace.routes
+        if route.family in families and _leads_through(route, link.name) and not restorable(route)
+    ]
+    found += [
+        f"the leased address {item.address}/{item.prefix}"
+        for item in link.addresses
+        if "permanent" not in item.flags and item.protocol != "kernel_ra"
+        if item.family in lost or (down and item.family == "inet6") or subnet(address_state(item, link.name)) in subnets
+    ]
+    return [f"{link.name} can lose {text}, which a revert does not bring back" for text in found]
+
+
+def _leads_through(route: Route, name: str) -> bool:
+    """Whether somebody set a route that leads through a link, also as one of several nexthops."""
+    if route.protocol in OTHERS_ROUTES or route.table == LOCAL_TABLE:
+        return False
+    return route.interface == name or any(f" dev {name} " in f" {hop} " for hop in route.nexthops)
 
 
 def disruptions_above(plan: Plan, namespace: Namespace) -> list[str]:

@@ -254,3 +254,18 @@ def test_a_fifo_in_place_of_a_namespace_is_refused_at_once(tmp_path: Any) -> Non
     os.mkfifo(tmp_path / "blue")
     with pytest.raises(ChangeError, match="it is no file such as /run/netns/blue"):
         _link.netns_inode(str(tmp_path / "blue"))
+
+
+@pytest.mark.usefixtures("netns")
+@pytest.mark.parametrize("entry", [{"state": "down"}, {"addresses": [], "purge": True}], ids=str)
+def test_what_a_revert_cannot_give_back_is_said_beforehand(entry: dict[str, Any]) -> None:
+    ip("link", "set", "v0", "up")
+    ip("address", "add", "192.0.2.1/24", "dev", "v0")
+    hops = [word for host in ("8", "9") for word in ("nexthop", "via", f"192.0.2.{host}", "dev", "v0")]
+    ip("route", "add", "10.1.0.0/16", *hops)
+    change = plan(**entry)
+    change.write(change.after)
+    change.write(change.before)
+    assert not [route for route in ip_json("-N", "-4", "route", "show") if route["dst"] == "10.1.0.0/16"]
+    (sentence,) = [text for text in change.disrupts if "which a revert does not bring back" in text]
+    assert "v0 can lose the multipath route 10.1.0.0/16" in sentence

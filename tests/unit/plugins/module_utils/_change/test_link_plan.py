@@ -85,6 +85,8 @@ REFUSED = [
     ({"name": "e0", "mtu": 1279, "addresses": ["2001:db8::5/64"]}, "needs an mtu of at least 1280, the link has 1279"),
     (routes(dst="10.0.0.1/8"), "route '10.0.0.1/8': dst has host bits set, expected 10.0.0.0/8"),
     (routes(dst="ten"), "dst is no prefix, expected e.g. 198.51.100.0/24, 2001:db8::/32 or default"),
+    (routes(dst="fe80::1%e0"), "route 'fe80::1%e0': dst is no prefix"),
+    (routes(dst="::ffff:192.0.2.0/120"), "dst is no prefix"),
     (routes(dst="10.0.0.0/8", gateway="x"), "gateway 'x' is no IP address"),
     (routes(dst="10.0.0.0/8", gateway="2001:db8::9"), "gateway 2001:db8::9 is IPv6, expected an IPv4 address"),
     (
