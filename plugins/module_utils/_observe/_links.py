@@ -98,6 +98,11 @@ ROUTE_PROTOCOLS = {
     192: "eigrp",
 }
 RTNH_F_ONLINK = 4
+# Those that link_of() reads.
+LINK_ATTRIBUTES = (
+    *("IFLA_ADDRESS", "IFLA_GROUP", "IFLA_IFNAME", "IFLA_LINK", "IFLA_LINKINFO", "IFLA_LINK_NETNSID", "IFLA_MASTER"),
+    *("IFLA_MAX_MTU", "IFLA_MIN_MTU", "IFLA_MTU", "IFLA_OPERSTATE", "IFLA_PROP_LIST"),
+)
 
 
 @contextlib.contextmanager
@@ -186,7 +191,7 @@ def dump(request: Callable[[], Iterable[Any]]) -> list[Any]:
 def read_links(netlink: Any) -> list[Link]:
     """Links and their addresses through an open pyroute2.IPRoute, ordered by index. Raises NetlinkError."""
     messages = dump(netlink.get_links)
-    names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in messages}
+    names = {message["index"]: _name(message) for message in messages}
     links = {message["index"]: link_of(message, names) for message in messages}
     for message in dump(netlink.get_addr):
         if message["family"] in FAMILIES and message["index"] in links:
@@ -205,26 +210,32 @@ def read_routes(netlink: Any, names: dict[int, str]) -> list[Route]:
 
 def link_of(message: Any, names: dict[int, str]) -> Link:
     """A Link from an RTM_NEWLINK message of pyroute2."""
-    information = message.get_attr("IFLA_LINKINFO")
-    properties = message.get_attr("IFLA_PROP_LIST")
-    lower = message.get_attr("IFLA_LINK")
-    elsewhere = message.get_attr("IFLA_LINK_NETNSID") is not None
+    # One pass, and only what is used: pyroute2 searches all attributes for each name, and decodes when one is read.
+    attributes = {item[0]: item[1] for item in message["attrs"] if item[0] in LINK_ATTRIBUTES}
+    information = attributes.get("IFLA_LINKINFO")
+    properties = attributes.get("IFLA_PROP_LIST")
+    lower = attributes.get("IFLA_LINK")
+    elsewhere = "IFLA_LINK_NETNSID" in attributes
     return Link(
         index=message["index"],
-        name=message.get_attr("IFLA_IFNAME"),
+        name=attributes["IFLA_IFNAME"],
         altnames=[value for _name, value in _pairs(properties)] if properties else [],
         kind=information.get_attr("IFLA_INFO_KIND") if information else None,
-        mac=message.get_attr("IFLA_ADDRESS"),
-        mtu=message.get_attr("IFLA_MTU"),
-        min_mtu=message.get_attr("IFLA_MIN_MTU") or None,
-        max_mtu=message.get_attr("IFLA_MAX_MTU") or None,
+        mac=attributes.get("IFLA_ADDRESS"),
+        mtu=attributes.get("IFLA_MTU"),
+        min_mtu=attributes.get("IFLA_MIN_MTU") or None,
+        max_mtu=attributes.get("IFLA_MAX_MTU") or None,
         flags=link_flags(message["flags"]),
-        operstate=message.get_attr("IFLA_OPERSTATE"),
-        master=names.get(message.get_attr("IFLA_MASTER")),
+        operstate=attributes.get("IFLA_OPERSTATE"),
+        master=names.get(attributes.get("IFLA_MASTER", 0)),
         port_kind=information.get_attr("IFLA_INFO_SLAVE_KIND") if information else None,
         lower=lower if lower and lower != message["index"] and not elsewhere else None,
-        group=message.get_attr("IFLA_GROUP") or 0,
+        group=attributes.get("IFLA_GROUP") or 0,
     )
+
+
+def _name(message: Any) -> str:
+    return str(next(item[1] for item in message["attrs"] if item[0] == "IFLA_IFNAME"))  # mostly the first
 
 
 def _pairs(nested: Any) -> Iterable[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Processes and their threads, as /proc shows them (proc(5)): credentials, namespaces, names.
 
-Bytes are cut with find() and split(), and a namespace costs one stat(2): a thousand processes are read in the time
+Bytes are cut with find() and split(), and a namespace costs one readlink(2): a thousand processes are read in the time
 that the kernel needs to write the files.
 """
 
@@ -134,9 +134,10 @@ def _credentials(ids: bytes, sets: bytes) -> Credentials:
 
 
 def namespace_inode(path: str, unseen: list[Unseen]) -> Optional[int]:
-    """Inode number of a namespace file; None when the process is gone (or a zombie) or it may not be looked at."""
+    """Inode number of a /proc/PID/ns file; None when the process is gone (or a zombie) or it may not be looked at."""
     try:
-        return os.stat(path).st_ino
+        # "net:[4026531840]"; following the link instead, for the same number, costs the kernel three times as much.
+        return int(os.readlink(path).partition("[")[2][:-1])
     except OSError as exc:
         if exc.errno not in GONE:
             note(unseen, path, exc)
@@ -156,7 +157,7 @@ def read_bytes(path: str, limit: int = 1 << 20) -> bytes:
     """Content of a file of /proc, at most `limit` bytes. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = os.read(handle, 16384)
+        data = os.read(handle, 4096)
         # A short read of a seq_file is not its end when the first one filled a page.
         while len(data) >= 4000 and len(data) < limit:
             more = os.read(handle, 65536)
