@@ -12,7 +12,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._imitate import Context
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import probe
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
-from ansible_collections.netlink.remediation.plugins.module_utils._state import State, Workload
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Workload
 
 
 def prepare_workloads(items: list[dict[str, Any]], pyroute2_path: Optional[str]) -> list[Workload]:
@@ -32,6 +32,7 @@ def ask_kernel(state: State, workload: Workload) -> None:
         if process is None:
             context = Context(credentials=actor.credentials, net_ns=workload.netns)
         else:
+            process = _process_of(state, actor.tid) or process  # A unit or container has several.
             foreign = any(socket.net_ns not in (None, actor.net_ns) for socket in process.sockets)
             context = Context(
                 pid=process.pid,
@@ -44,3 +45,9 @@ def ask_kernel(state: State, workload: Workload) -> None:
         workload.probes += probe(context, workload.operations, target_netns=there, protocols=protocols)
         if subject.moves_link:
             workload.probes += probe(context, ["move"], target_netns=workload.netns, protocols=protocols)
+
+
+def _process_of(state: State, tid: Optional[int]) -> Optional[Process]:
+    """The process to which a thread belongs."""
+    found = (item for item in state.processes.values() if any(thread.tid == tid for thread in item.threads))
+    return next(found, None)

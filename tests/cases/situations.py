@@ -150,6 +150,20 @@ def running_process_of_a_user(host):
     return restartable(host, *USER, python="/srv/netd")
 
 
+@broken("missing_capability", "not_root")
+def shell_script_run_by_a_user(host):
+    host.sh("printf '#!/usr/bin/env sh\\nexec tc qdisc add dev lo root pfifo\\n' > /srv/tool; chmod 0755 /srv/tool")
+    client = command(host, *USER, "/srv/tool")
+    return Situation({"executable": "/srv/tool", "user": "4242", "operations": ["qdisc"]}, client)
+
+
+@healthy("missing_capability", "not_root")
+def program_that_is_setuid_root(host):
+    situation = qdisc(host, install(host, "tc", "tc-of-ours"))
+    host.sh("chmod 4755 /srv/tc-of-ours")
+    return situation
+
+
 @healthy("missing_capability", "not_root")
 def running_process_with_ambient_capability(host):
     return running(host.agent(*AMBIENT))
@@ -173,6 +187,13 @@ def root_without_another_capability_in_the_bounding_set(host):
 @broken("missing_capability", "dropped")
 def root_that_dropped_all(host):
     agent = host.agent()
+    agent.do("drop")
+    return running(agent)
+
+
+@broken("missing_capability", "dropped")
+def root_of_a_user_namespace_that_dropped_all(host):
+    agent = host.agent(*ROOTLESS_NET)
     agent.do("drop")
     return running(agent)
 
@@ -299,6 +320,14 @@ def file_capability_that_no_login_may_have(host):
         "root",
         "pfifo",
     )
+    return Situation({"executable": path, "user": "4242", "operations": ["qdisc"]}, client)
+
+
+@broken("file_capability_void", "outside_bounding_set", bounding="-sys_time")
+def file_with_another_capability_that_no_login_may_have(host):
+    path = install(host, "tc", "tc-of-ours", "cap_net_admin,cap_sys_time+ep")
+    lowered = ("setpriv", "--bounding-set=-sys_time", "--inh-caps=-sys_time", *USER)
+    client = command(host, *lowered, path, "qdisc", "add", "dev", "lo", "root", "pfifo")
     return Situation({"executable": path, "user": "4242", "operations": ["qdisc"]}, client)
 
 
@@ -588,6 +617,22 @@ def forwarding_is_off_in_a_namespace_of_its_own(host):
     return Situation({"pid": agent.pid, "operations": ["forward"]}, client)
 
 
+@broken("sysctl", "ip_forward", symptom="No route to host|Network is unreachable|Invalid", fix=True)
+def forwarding_is_off_on_the_link(host):
+    script = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/conf/v0/forwarding"
+    situation = router(host, PERSISTED + script)
+    situation.workload["interface"] = "v0"
+    return situation
+
+
+@healthy("sysctl", "ip_forward")
+def forwarding_is_off_on_another_link(host):
+    script = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/conf/v1/forwarding"
+    situation = router(host, PERSISTED + script)
+    situation.workload["interface"] = "v0"
+    return situation
+
+
 @broken("sysctl", "not_persistent", verdict="allowed", symptom=None, fix=True)
 def forwarding_is_on_until_the_next_boot(host):
     return router(host, "echo 1 > /proc/sys/net/ipv4/ip_forward")
@@ -653,6 +698,11 @@ def ipv6(host, script, client="2001:db8::1/64"):
 @broken("sysctl", "ipv6_disabled", symptom="IPv6 is disabled|Permission denied", fix=True)
 def ipv6_is_off_on_the_link(host):
     return ipv6(host, "echo 1 > /proc/sys/net/ipv6/conf/v0/disable_ipv6")
+
+
+@broken("sysctl", "ipv6_disabled", symptom="Invalid argument|RTNETLINK")
+def link_with_too_small_an_mtu_for_ipv6(host):
+    return ipv6(host, "ip link set v0 mtu 1000")
 
 
 @healthy("sysctl", "ipv6_disabled")
@@ -809,6 +859,100 @@ def gateway_that_a_route_of_the_link_covers(host):
     )
 
 
+def route_add(host, script, dst, gateway=None, interface="v0"):
+    """A route over the first of two links, both with addresses; over none if the interface is empty."""
+    veth(host, script)
+    words = [dst, *(("via", gateway) if gateway else ()), *(("dev", interface) if interface else ())]
+    route = {"dst": dst, "gateway": gateway, "interface": interface}
+    family = ("-6",) if ":" in dst else ()
+    return link_client(host, *family, "route", "add", *words, operations=["route"], route=route)
+
+
+FOUR = "ip address add 192.0.2.1/24 dev v0; ip address add 198.51.100.1/24 dev v1; "
+SIX = "for i in 0 1; do ip -6 address add 2001:db8:$i::1/64 dev v$i nodad; done; "
+INVALID = "Nexthop has invalid gateway"
+
+
+@broken("link_state", "no_address", symptom=INVALID)
+def gateway_that_no_link_covers(host):
+    return route_add(host, FOUR, "203.0.113.0/24", "10.9.9.9", None)
+
+
+@healthy("link_state", "no_address")
+def gateway_that_some_link_covers(host):
+    return route_add(host, FOUR, "203.0.113.0/24", "198.51.100.9", None)
+
+
+@broken("link_state", "no_address", symptom=INVALID)
+def gateway_that_is_the_broadcast_address(host):
+    return route_add(host, FOUR, "203.0.113.0/24", "192.0.2.255")
+
+
+@broken("link_state", "no_address", symptom=INVALID)
+def gateway_of_an_address_without_prefix_route(host):
+    return route_add(host, "ip address add 192.0.2.1/24 dev v0 noprefixroute", "203.0.113.0/24", "192.0.2.9")
+
+
+@broken("link_state", "no_address", symptom=INVALID)
+def gateway_that_a_route_of_another_table_covers(host):
+    return route_add(host, "ip route add 192.0.2.0/24 dev v0 table 100", "203.0.113.0/24", "192.0.2.9")
+
+
+@healthy("link_state", "no_address")
+def gateway_that_the_default_route_of_the_link_covers(host):
+    return route_add(host, "ip route add default dev v0", "203.0.113.0/24", "10.9.9.9")
+
+
+@healthy("link_state", "no_address")
+def gateway_that_is_a_peer(host):
+    return route_add(host, "ip address add 10.0.0.1 peer 10.0.0.2/32 dev v0", "203.0.113.0/24", "10.0.0.2")
+
+
+@broken("link_state", "no_address", symptom="Gateway can not be a local address")
+def gateway_that_is_an_own_ipv6_address(host):
+    return route_add(host, SIX, "2001:db8:9::/64", "2001:db8:0::1")
+
+
+@broken("link_state", "no_address", symptom="Egress device not specified")
+def link_local_gateway_without_a_link(host):
+    return route_add(host, SIX, "2001:db8:9::/64", "fe80::1", None)
+
+
+@healthy("link_state", "no_address")
+def address_and_route_over_two_links(host):
+    veth(host, FOUR + "ip link set v1 down")
+    route = {"dst": "203.0.113.0/24", "gateway": "192.0.2.9", "interface": "v0"}
+    workload = {"pid": host.agent().pid, "interface": "v1", "address": "10.1.1.1/24", "route": route}
+    add = "ip route add 203.0.113.0/24 via 192.0.2.9 dev v0; ip address add 10.1.1.1/24 dev v1"
+    return Situation({**workload, "operations": ["address", "route"]}, command(host, "sh", "-ec", add))
+
+
+@healthy("link_state", "no_address")
+def gateway_that_the_workload_own_address_covers(host):
+    veth(host)
+    route = {"dst": "203.0.113.0/24", "gateway": "192.0.2.9", "interface": "v0"}
+    workload = {"pid": host.agent().pid, "interface": "v0", "address": "192.0.2.1/24", "route": route}
+    add = "ip address add 192.0.2.1/24 dev v0; ip route add 203.0.113.0/24 via 192.0.2.9 dev v0"
+    return Situation({**workload, "operations": ["address", "route"]}, command(host, "sh", "-ec", add))
+
+
+@broken("link_state", "missing", symptom="does not exist")
+def master_that_does_not_exist(host):
+    veth(host)
+    return link_client(host, "link", "set", "v0", "master", "br9", interface="v0", master="br9")
+
+
+@healthy("link_state", "missing")
+def link_that_the_workload_creates(host):
+    return link_client(host, "tuntap", "add", "tun7", "mode", "tun", operations=["tun"], interface="tun7")
+
+
+@healthy("link_state", "missing")
+def link_that_a_rule_only_names(host):
+    rule = ("rule", "add", "iif", "eth77", "lookup", "100")
+    return link_client(host, *rule, operations=["rule"], interface="eth77")
+
+
 @broken("link_state", "busy", symptom="Device or resource busy")
 def link_below_a_macvlan(host):
     veth(host, "ip link add m0 link v0 type macvlan; ip link add b0 type bridge")
@@ -915,6 +1059,56 @@ def route_with_another_metric(host):
     )
 
 
+@broken("already_exists", "different", symptom="File exists")
+def route_to_the_same_host(host):
+    return route_add(host, FOUR + "ip route add 203.0.113.5 via 192.0.2.8", "203.0.113.5/32", "192.0.2.9")
+
+
+@broken("already_exists", "different", symptom="File exists")
+def default_route_by_another_gateway(host):
+    return route_add(host, FOUR + "ip route add default via 192.0.2.8", "0.0.0.0/0", "192.0.2.9")
+
+
+@broken("already_exists", "different", symptom="File exists")
+def ipv6_route_by_another_gateway(host):
+    script = SIX + "ip -6 route add 2001:db8:9::/64 via 2001:db8:0::8"
+    return route_add(host, script, "2001:db8:9::/64", "2001:db8:0::9")
+
+
+@broken("already_exists", "different", symptom="File exists")
+def ipv6_route_over_several_gateways(host):
+    script = SIX + "ip -6 route add 2001:db8:9::/64 nexthop via 2001:db8:0::8 nexthop via 2001:db8:1::8"
+    return route_add(host, script, "2001:db8:9::/64", "2001:db8:0::9")
+
+
+@healthy("already_exists", "same")
+def ipv6_route_that_the_kernel_made_with_another_metric(host):
+    return route_add(host, SIX, "2001:db8:0::/64")
+
+
+@healthy("already_exists", "same")
+def route_with_another_type_of_service(host):
+    script = FOUR + "ip route add 203.0.113.0/24 tos 0x10 via 192.0.2.9"
+    return route_add(host, script, "203.0.113.0/24", "192.0.2.9")
+
+
+@healthy("already_exists", "same")
+def address_that_is_there_with_a_peer(host):
+    veth(host, "ip address add 10.0.0.1 peer 10.0.0.2/32 dev v0")
+    add = ("address", "add", "10.0.0.1/32", "dev", "v0")
+    return link_client(host, *add, operations=["address"], interface="v0", address="10.0.0.1/32")
+
+
+@broken("already_exists", "different", symptom="already assigned|File exists")
+def address_that_another_host_has(host):
+    script = "for i in 0 1; do echo 1 > /proc/sys/net/ipv6/conf/v$i/accept_dad; done; sleep 1; "
+    script += "ip -6 address add 2001:db8::1/64 dev v1 nodad; ip -6 address add 2001:db8::1/64 dev v0; "
+    script += "for t in $(seq 60); do ip address show dev v0 | grep -q dadfailed && break; sleep 0.1; done"
+    veth(host, script)
+    add = ("-6", "address", "add", "2001:db8::1/64", "dev", "v0")
+    return link_client(host, *add, operations=["address"], interface="v0", address="2001:db8::1/64")
+
+
 # --- 10 unknown -------------------------------------------------------------------------------------------------------
 
 
@@ -929,3 +1123,30 @@ def program_that_the_user_may_not_execute(host):
     path = install(host, "tc", "tc-of-ours", "cap_net_admin+ep")
     host.sh('chmod 0750 "$1"', path)
     return qdisc(host, path)
+
+
+@broken("unknown", "unexplained", symptom="Permission denied")
+def program_in_a_directory_of_root(host):
+    host.sh("mkdir -m 0700 /srv/private")
+    return qdisc(host, install(host, "tc", "private/tc-of-ours", "cap_net_admin+ep"))
+
+
+@broken("unknown", "unexplained", symptom="Permission denied")
+def program_on_a_noexec_mount(host):
+    host.sh("mkdir /srv/n; mount -t tmpfs -o noexec,mode=0755 tmpfs /srv/n")
+    return qdisc(host, install(host, "tc", "n/tc-of-ours", "cap_net_admin+ep"))
+
+
+@broken("unknown", "unexplained", symptom="Permission denied")
+def program_on_a_nosuid_mount_that_the_user_may_not_execute(host):
+    host.sh("mkdir /srv/n; mount -t tmpfs -o nosuid,mode=0755 tmpfs /srv/n")
+    path = install(host, "tc", "n/tc-of-ours", "cap_net_admin+ep")
+    host.sh('chmod 0750 "$1"', path)
+    return qdisc(host, path)
+
+
+@broken("unknown", "unexplained", symptom="Permission denied")
+def script_that_is_not_executable(host):
+    install(host, "sh", "shell", "cap_net_admin+ep")
+    host.sh("printf '#!/srv/shell\\nexit 0\\n' > /srv/tool; chmod 0644 /srv/tool")
+    return Situation({"executable": "/srv/tool", "user": "4242"}, command(host, *USER, "/srv/tool"))

@@ -209,7 +209,7 @@ def _withhold(finding: Finding, missing: list[str], why: str = "") -> Withheld:
     words = [word for word in missing if word != "name the workload"]
     parts = ["the workload has to be named"] if len(words) < len(missing) else []
     if words:
-        parts.append("its remedy has to be accepted: " + ", ".join(words))
+        parts.append(f"its remedy has to be accepted with netlink_remediate_accept: [{', '.join(words)}]")
     role = finding.remedy.role if finding.remedy else ""
     return Withheld(finding.workload, finding.cause, finding.reason, role, missing, why or " and ".join(parts))
 

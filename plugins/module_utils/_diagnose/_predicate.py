@@ -25,6 +25,10 @@ class Decision:
     why: str
 
 
+# Stands for a user namespace above the observer's own, which it cannot tell from others.
+ABOVE = 0
+
+
 def decide(
     state: State, credentials: Credentials, user_ns: Optional[int], target: Optional[int], capability: int
 ) -> Decision:
@@ -35,6 +39,9 @@ def decide(
     """
     if user_ns is None or target is None:
         return Decision(None, "unseen")
+    if target == ABOVE:
+        # Every namespace that the observer sees is its own or below it, so none of them is an ancestor of the target.
+        return Decision(False, "foreign") if user_ns in state.user_namespaces else Decision(None, "unseen")
     namespace = target
     while True:
         if namespace == user_ns:

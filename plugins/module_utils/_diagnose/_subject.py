@@ -14,7 +14,11 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._exe
     after_start,
     predict_execve,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import Decision, decide
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import (
+    ABOVE,
+    Decision,
+    decide,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
     CAP_SYS_ADMIN,
@@ -197,8 +201,11 @@ class Subject:
         return self.net_ns is not None and self.net_ns == self.state.host.initial_net_ns
 
     def owner(self, net_ns: Optional[int]) -> Optional[int]:
-        """Inode of the user namespace that owns a network namespace, None when unseen."""
+        """Inode of the user namespace that owns a network namespace, ABOVE where a nested observer may not ask for it
+        (ioctl_nsfs(2): EPERM for one that is neither its own nor below), None when unseen."""
         known = self.state.net_namespaces.get(net_ns) if net_ns is not None else None
+        if known is not None and known.owner is None and self.state.host.nested:
+            return ABOVE
         return known.owner if known else None
 
     def decide(self, actor: Actor, capability: int, user_ns: Optional[int]) -> Decision:
@@ -218,7 +225,8 @@ class Subject:
             if self.moves_link:
                 checks.append(("target", CAP_NET_ADMIN, self.owner(self.workload.target_ns)))
         elif operation == "action":
-            checks.append(("ack", CAP_NET_ADMIN, self.state.host.initial_user_ns))
+            initial = ABOVE if self.state.host.nested else self.state.host.initial_user_ns
+            checks.append(("ack", CAP_NET_ADMIN, initial))
         return checks
 
     def refusals(self, actor: Actor) -> list[tuple[str, str, int, Optional[int], Decision]]:

@@ -60,7 +60,7 @@ def read_sysctls(state: State, workload: Workload) -> None:
     if "forward" in operations:
         keys += ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
         keys += ["net/ipv4/conf/all/rp_filter"]
-        keys += [f"net/ipv4/conf/{interface}/rp_filter"] if interface else []
+        keys += [f"net/ipv4/conf/{interface}/{name}" for name in ("rp_filter", "forwarding")] if interface else []
     texts = [workload.address, *((workload.route.dst, workload.route.gateway) if workload.route else ())]
     if {"address", "route", "neighbour"} & operations and any(":" in text for text in texts if text):
         keys += ["net/ipv6/conf/all/disable_ipv6"]

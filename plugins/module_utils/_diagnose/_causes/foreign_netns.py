@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import ABOVE
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
@@ -58,10 +59,10 @@ def judge(subject: Subject) -> list[Finding]:
     """One finding for each gate at which the first refused actor meets a namespace that is not its own."""
     found: dict[str, Finding] = {}
     for actor in subject.actors:
-        for operation, gate, bit, user_ns, decision in subject.refusals(actor):
+        for operation, gate, bit, _user_ns, decision in subject.refusals(actor):
             if decision.why == "foreign":
                 reason = _reason(subject, actor, operation, gate)
-                found.setdefault(reason, _finding(subject, actor, reason, operation, gate, bit, user_ns))
+                found.setdefault(reason, _finding(subject, actor, reason, operation, gate, bit))
         if found:
             return list(found.values())
     return _socket(subject)
@@ -74,15 +75,17 @@ def _reason(subject: Subject, actor: Actor, operation: str, gate: str) -> str:
         return "target_netns"
     if operation == "action" and subject.decide(actor, CAP_NET_ADMIN, subject.owner(subject.net_ns)).allowed:
         return "init_only_operation"
-    if not subject.host_network:
+    if not subject.host_network or subject.state.host.nested:
         return "other_owner"
     own = subject.state.user_namespaces.get(actor.user_ns) if actor.user_ns is not None else None
     return "userns_remap" if own is not None and own.owner_uid == 0 else "rootless_host_network"
 
 
-def _finding(
-    subject: Subject, actor: Actor, reason: str, operation: str, gate: str, bit: int, user_ns: Optional[int]
-) -> Finding:
+def _owner(owner: Optional[int]) -> str:
+    return "a user namespace above the observer's" if owner == ABOVE else f"user:[{owner}]"
+
+
+def _finding(subject: Subject, actor: Actor, reason: str, operation: str, gate: str, bit: int) -> Finding:
     name, capability = subject.workload.name, CAPABILITIES[bit]
     asked = "move" if gate == "target" else operation
     net_ns = subject.workload.target_ns if gate in ("setns", "target") else subject.net_ns
@@ -95,11 +98,11 @@ def _finding(
     }.get(
         reason,
         f"{name} holds its capabilities in a user namespace that does not own the network namespace it works on"
-        + (" (the host's)." if subject.host_network else "."),
+        + (" (the host's)." if subject.host_network and not subject.state.host.nested else "."),
     )
     evidence = [
         Evidence(f"/proc/{actor.tid}/ns/user" if actor.tid else "user namespace", f"user:[{actor.user_ns}]"),
-        Evidence(f"net:[{net_ns}]", f"is owned by user:[{user_ns}]"),
+        Evidence(f"net:[{net_ns}]", f"is owned by {_owner(subject.owner(net_ns))}"),
     ]
     own = subject.state.user_namespaces.get(actor.user_ns) if actor.user_ns is not None else None
     if own is not None and own.parent is not None:

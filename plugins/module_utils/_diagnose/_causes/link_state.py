@@ -181,19 +181,22 @@ def _no_address(subject: Subject, link: Optional[Link]) -> Optional[Finding]:
         remedy = Remedy("netlink_link", _variables(subject, {"name": link.name, "state": "up", "addresses": [wanted]}))
     links = [link] if link else subject.namespace.links or []
     has = [f"{item.name}: {_addresses(item) or 'no address'}" for item in links[:8]]
-    name = link.name if link else "a link"
+    summary = (
+        f"The gateway {gateway} is not a neighbour on {link.name if link else 'any link'}, so the kernel refuses it."
+    )
+    if scoped:
+        summary = f"The gateway {gateway} means nothing without a link, and the route names none."
+    advice = (
+        f"Name the output link of the route, give {link.name if link else 'a link'} an address or a direct route that "
+        f"covers {gateway}, or use another gateway."
+    )
     return _finding(
         subject,
         "no_address",
-        f"The gateway {gateway} is not a neighbour on {link.name if link else 'any link'}, so the kernel calls it invalid."
-        if link or not scoped
-        else f"The gateway {gateway} is of a single link, and the route does not name one.",
+        summary,
         [Evidence(_where(subject), text) for text in has],
         remedy=remedy,
-        advice=""
-        if remedy
-        else f"Name the output link of the route, or give {name} an address or a direct route that covers {gateway}, or "
-        "use another gateway.",
+        advice="" if remedy else advice,
     )
 
 

@@ -63,6 +63,11 @@ def judge(subject: Subject) -> list[Finding]:
         for key in keys:
             found = _switch(subject, subject.sysctl(key), "1", "ip_forward")
             findings += [found] if found else []
+        # The switch of the link on which the packets arrive decides; ip_forward sets all of them when it is written.
+        own = subject.sysctl(f"net/ipv4/conf/{interface_of(subject)}/forwarding") if FORWARD4 in keys else None
+        if own is not None and own.value == "0" and not any(item.effect == "refuses" for item in findings):
+            found = _switch(subject, own, "1", "ip_forward")
+            findings += [found] if found else []
         found = _rp_filter(subject)
         findings += [found] if found else []
     if 6 in wanted_families(subject.workload) and {"address", "route", "neighbour"} & set(operations):
@@ -100,6 +105,15 @@ def _ipv6(subject: Subject) -> Optional[Finding]:
             advice="Remove ipv6.disable=1 from the kernel command line, or load the ipv6 module, and boot again.",
         )
     item = subject.sysctl(f"net/ipv6/conf/{interface}/disable_ipv6") if interface else whole
+    link = find_link(subject.namespace, interface)
+    if item is not None and not item.exists and link is not None:
+        return _finding(
+            subject,
+            item,
+            "ipv6_disabled",
+            f"{interface} has no IPv6 at all (its MTU is {link.mtu}; below 1280 the kernel takes IPv6 away).",
+            advice=f"Raise the MTU of {interface} to 1280 or more.",
+        )
     return _switch(subject, item, "0", "ipv6_disabled") if item else None
 
 
@@ -144,7 +158,8 @@ def _wrong_now(
         reason, culprit = "rewritten_by_service", rewriters[-1]
         text = f"{key} is set to {wanted} at boot, but {culprit.file}:{culprit.line} writes {culprit.value} again."
     elif reason == "ip_forward":
-        text = f"{key} is {item.value}: {name}'s network namespace forwards nothing."
+        where = "" if item.key in (FORWARD4, FORWARD6) else f" that arrives on {item.key.split('/')[3]}"
+        text = f"{key} is {item.value}: {name}'s network namespace forwards nothing{where}."
     else:
         text = f"{key} is {item.value}: the kernel answers EACCES to every IPv6 change of that interface, even to root."
     return _finding(subject, item, reason, text, wanted=wanted, culprit=culprit)

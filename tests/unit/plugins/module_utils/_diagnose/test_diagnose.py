@@ -216,3 +216,39 @@ def test_the_catalogue_in_the_documentation_lists_every_cause_and_reason():
         assert f"{cause.number} ``{cause.name}``\n" in text and cause.summary in text
         for reason, meaning in cause.reasons.items():
             assert f"``{reason}``\n  {meaning}" in text
+
+
+@pytest.mark.parametrize("operation", ["link", "action"])
+def test_a_nested_observer_knows_a_namespace_above_its_own_as_foreign(operation):
+    """It may not ask for the owner of its network namespace (EPERM), which therefore is none of its own."""
+    found = state(pid("EPERM", operations=[operation]))
+    found.host.nested = True
+    if operation == "link":
+        found.net_namespaces[INIT_NET].owner = None
+    finding = diagnose(found).findings[0]
+    expected = {"link": "other_owner", "action": "init_only_operation"}
+    assert (finding.cause, finding.reason) == ("foreign_netns", expected[operation])
+    assert "user:[0]" not in str(finding.evidence)
+
+
+def test_a_nested_observer_calls_root_of_its_own_network_allowed():
+    found = state(pid())
+    found.host.nested = True
+    diagnosis = diagnose(found)
+    assert (diagnosis.verdicts[0].verdict, diagnosis.findings) == ("allowed", [])
+
+
+def test_what_was_not_seen_is_not_called_ruled_out():
+    found = state(pid("EPERM"))
+    found.net_namespaces[INIT_NET].owner = None
+    finding = diagnose(found).findings[0]
+    assert finding.cause == "unknown"
+    assert all(item.source != "ruled out" for item in finding.evidence)
+
+
+def test_a_launcher_gets_no_capability_since_its_children_would_not_inherit_it():
+    found = state(pid("EPERM"), credentials=NOBODY)
+    for path, offered in (("/usr/bin/bash", False), ("/usr/bin/env", False), ("/srv/netd", True)):
+        found.executables = {"/srv/netd": Executable("/srv/netd", real_path=path, mode=0o100755, uid=0, gid=0)}
+        finding = diagnose(found).findings[0]
+        assert (finding.remedy is not None) == offered
