@@ -108,6 +108,7 @@ def suites() -> list[Suite]:
         ansible_test("integration", "2.19", "--continue-on-error", **live),
         ansible_test("sanity", "2.19", "--requirements", "--skip-test", "pylint"),
         pytest("kernel", "2.21", "tests/kernel", root=True),
+        pytest("lab", "2.21", "tests/lab", f"--lab={BUILD / 'lab'}", root=True),
         pytest("unit-2.21", "2.21", "tests/unit"),
         pytest("unit-2.19", "2.19", "tests/unit"),
         Suite("targets", "2.19", ["ansible-playbook", "-i", "{inventory}", "tests/smoke/smoke.yml"], **live),

@@ -112,7 +112,7 @@ def fix_and_take_back(host: MiniHost, case: Case, situation: Any, remedy: dict[s
 def test_every_reason_has_a_broken_case_and_every_cause_a_healthy_look_alike() -> None:
     from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._catalogue import CAUSES
 
-    elsewhere = {("userns_restricted", "unprivileged_userns_clone")}  # needs a Debian or Ubuntu kernel: tests/unit
+    elsewhere = {("userns_restricted", "unprivileged_userns_clone")}  # needs a kernel with that switch: tests/lab
     reasons = {(cause.name, reason) for cause in CAUSES for reason in cause.reasons}
     assert reasons - {(case.cause, case.reason) for case in BROKEN} == elsewhere
     assert {cause.name for cause in CAUSES} - {case.cause for case in HEALTHY} == {"unknown"}
