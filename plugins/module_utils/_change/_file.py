@@ -14,6 +14,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change import
 from ansible_collections.netlink.remediation.plugins.module_utils._change._path import (
     TEMPORARY,
     Place,
+    demand_root_only,
     demand_writable,
     mount_id,
     opened_file,
@@ -113,7 +114,7 @@ class FileChange(Change):
                 remove_file(place.directory, f".{place.name}{TEMPORARY}")
 
     def validate(self) -> list[str]:
-        """Raise ChangeError where the file cannot be replaced: read-only or immutable, or a mount of its own."""
+        """Raise ChangeError for a file of somebody else, or one that is read-only, immutable or a mount of its own."""
         with reach(self.target) as place:
             demand_writable(place.directory, os.path.dirname(self.target))
             longest = os.fstatvfs(place.directory).f_namemax - len(f".{TEMPORARY}")
@@ -121,6 +122,7 @@ class FileChange(Change):
                 raise ChangeError(f"{self.target}: the name is too long, expected at most {longest} bytes")
             if place.status() is not None:
                 with opened_file(self.target) as (handle, _place):
+                    demand_root_only(handle, self.target)
                     demand_writable(handle, self.target)
                     if mount_id(handle) != mount_id(place.directory):
                         raise ChangeError(f"{self.target} is a mount of its own, so it cannot be replaced in one step")

@@ -93,6 +93,7 @@ def _walk(path: str, stack: list[tuple[int, str]]) -> Place:
         except FileNotFoundError:
             if ".." in pending:
                 raise ChangeError(f"{path}: {full} does not exist") from None
+            _demand(os.fstat(handle), where, sticky_is_fine=bool(pending))
             names = [part, *reversed(pending)]
             return Place(handle, names[-1], os.path.join(where, *names), names[:-1])
         except (OSError, ValueError) as exc:

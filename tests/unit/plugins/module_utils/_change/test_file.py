@@ -113,3 +113,13 @@ def test_a_name_too_long_to_be_replaced_in_one_step_is_refused_beforehand(host):
     with pytest.raises(ChangeError, match="the name is too long, expected at most"):
         FileChange.of(str(host / ("n" * 240)), "x\n").validate()
     assert list(host.iterdir()) == []
+
+
+@pytest.mark.parametrize(("owner", "mode"), [(4242, 0o644), (0, 0o666)])
+def test_a_file_that_somebody_else_can_write_is_refused(host, owner, mode):
+    path = host / "theirs.conf"
+    path.write_text("old\n")
+    os.chown(path, owner, 0)
+    path.chmod(mode)
+    with pytest.raises(ChangeError, match=r"belongs to uid 4242|can be written by users other than root"):
+        FileChange.of(str(path), "new\n").validate()

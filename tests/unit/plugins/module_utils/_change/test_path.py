@@ -113,3 +113,12 @@ def test_no_descriptor_is_left_open(tmp_path):
 def test_a_name_that_no_file_can_have_is_one_clear_sentence(tmp_path, name):
     for path in (f"{tmp_path}/{name}", f"{tmp_path}/{name}/file"):
         assert "cannot be reached: " in refusal(path)
+
+
+def test_a_new_file_in_a_directory_for_everybody_is_refused_like_an_old_one(tmp_path):
+    tmp_path.chmod(0o1777)
+    for name in ("old", "new"):
+        with pytest.raises(ChangeError, match="can be written by users other than root"):
+            resolved(tmp_path / name)
+        (tmp_path / "old").touch()
+    assert resolved(tmp_path / "sub" / "new") == f"{tmp_path}/sub/new"
