@@ -18,6 +18,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._link_
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Address, Link, Route
 
+LOOPBACK = Address("inet6", "::1", 128, "host", flags=["permanent"], protocol="kernel_lo")
 KERNEL_ROUTE = Route("inet", "192.0.2.0/24", interface="e0", protocol="kernel", scope="link", prefsrc="192.0.2.1")
 DEFAULT_ROUTE = Route("inet", "default", gateway="192.0.2.9", interface="e0", protocol="static", scope="global")
 
@@ -25,7 +26,7 @@ DEFAULT_ROUTE = Route("inet", "default", gateway="192.0.2.9", interface="e0", pr
 def world(ipv6: Optional[str] = "0\n") -> Namespace:
     """e0 is up with addresses and a default route, e1 is down, e0.5 is a VLAN on e1, lo is lo."""
     links = [
-        Link(1, "lo", mtu=65536, flags=["LOOPBACK", "UP"]),
+        Link(1, "lo", mtu=65536, flags=["LOOPBACK", "UP"], addresses=[LOOPBACK]),
         Link(
             2,
             "e0",
@@ -62,6 +63,7 @@ REFUSED = [
     ({"altname": "enp1s1"}, "links[0]: altname 'enp1s1' does not exist"),
     ({"name": ""}, "links[0]: name '' does not exist"),
     ({"name": "zzz"}, "which has e0, e1, e1.5, enp1s0, lo; links are not created"),
+    ({"name": "lo", "mtu": 1279}, "links[0] (lo): mtu 1279 is refused by the link, expected 1280 to"),
     ({"name": "e0", "mtu": 67}, "links[0] (e0): mtu 67 is refused by the link, expected 68 to 9000"),
     ({"name": "e0", "mtu": 9001}, "expected 68 to 9000"),
     ({"name": "e0", "mtu": -1}, "expected 68 to 9000"),
