@@ -21,8 +21,8 @@ PACKAGES = ("user-mode-linux", "kmod", "libkmod2")
 
 MODPROBE = """\
 #!/bin/sh
-export LD_LIBRARY_PATH='{libraries}'
-exec '{files}/modprobe' -d '{files}' "$@"
+files=$(dirname "$0")/files
+LD_LIBRARY_PATH=$files/{libraries} exec "$files/modprobe" -d "$files" "$@"
 """
 
 
@@ -54,12 +54,12 @@ class Guest:
         shutil.rmtree(packages)
         # kmod is told by its name what to do, and looks for lib/modules below the directory that it is given.
         kmod = next(path for path in self.files.rglob("bin/kmod") if not path.is_symlink())
-        (self.files / "modprobe").symlink_to(kmod)
-        for parent in ("lib", "usr/lib"):
-            (self.files / parent).mkdir(parents=True, exist_ok=True)
-            (self.files / parent / "modules").symlink_to(self.files / "usr/lib/uml/modules")
-        libraries = next(self.files.rglob("libkmod.so.2")).parent
-        self.modprobe.write_text(MODPROBE.format(libraries=libraries, files=self.files))
+        (self.files / "modprobe").symlink_to(kmod.relative_to(self.files))
+        for place, target in (("lib", "../usr/lib/uml/modules"), ("usr/lib", "uml/modules")):
+            (self.files / place).mkdir(parents=True, exist_ok=True)
+            (self.files / place / "modules").symlink_to(target)
+        libraries = next(self.files.rglob("libkmod.so.2")).parent.relative_to(self.files)
+        self.modprobe.write_text(MODPROBE.format(libraries=libraries))
         self.modprobe.chmod(0o755)
 
     def run(self, out: Path, command: list[str], *arguments: str, timeout: float = 300, **variables: str) -> str:
@@ -103,17 +103,17 @@ class Guest:
 
 def download(folder: Path) -> None:
     """Fetch the packages with apt, at first with the lists this machine has, then with fresh ones kept in FOLDER."""
-    own = ["-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
+    for place in ("lists/partial", "cache/archives/partial"):
+        (folder / place).mkdir(parents=True)
     apt = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root"]
-    error = ""
-    for steps in ([[*apt, "download"]], [[*apt, *own, "update"], [*apt, *own, "download"]]):
-        for step in steps:
-            names = PACKAGES if step[-1] == "download" else ()
-            try:
-                done = subprocess.run([*step, *names], cwd=folder, capture_output=True, text=True, check=False)
-            except OSError as exc:
-                raise NoPackageError(f"no apt-get: {exc}") from exc
-            error = done.stderr.strip()
-        if done.returncode == 0 and len(list(folder.glob("*.deb"))) == len(PACKAGES):
+    own = [*apt, "-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
+    said = ""
+    for step in ([*apt, "download", *PACKAGES], [*own, "update"], [*own, "download", *PACKAGES]):
+        try:
+            done = subprocess.run(step, cwd=folder, capture_output=True, text=True, check=False)
+        except OSError as exc:
+            raise NoPackageError(f"no apt-get: {exc}") from exc
+        said += done.stderr
+        if all(list(folder.glob(f"{name}_*.deb")) for name in PACKAGES):
             return
-    raise NoPackageError(f"apt-get has no {', '.join(PACKAGES)}: {error}")
+    raise NoPackageError(f"apt-get has no {', '.join(PACKAGES)}: {said.strip()}")
