@@ -134,4 +134,4 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     for result in outcome.results:
         if result.state != "reported":
             lines.append(f"{result.workload}: {STATES[result.state]}" + (f": {result.why}" if result.why else ""))
-    return [clean(line) for line in lines] or ["no workload was named"]
+    return [clean(line) for line in lines] or ["no workload was named in netlink_remediate_workloads"]

@@ -141,11 +141,20 @@ def test_state_named_by_variables_is_established_and_rolled_back():
         assert host.snapshot() == before
         done = play(host, "fix_netlink", **wanted)
         assert done.code == 0 and done.changed == preview.changed, done
+        assert "netlink_run_id: " in done.text and "netlink_run_id: " not in preview.text
         assert host.sh("cat /proc/sys/net/ipv4/ip_forward") == "1\n"
         assert play(host, "fix_netlink", **wanted).changed == []
-        assert play(host, "rollback_netlink").changed == ["Revert the run"]
+        preview = play(host, "rollback_netlink", "--check")
+        assert "net.ipv4.ip_forward: would be taken back" in preview.text, preview
+        host.sh("ip link set v0 mtu 1400")
+        left = play(host, "rollback_netlink")
+        assert left.changed == ["Revert the run"] and "net.ipv4.ip_forward: taken back" in left.text, left
+        assert "v0: LEFT ALONE, somebody changed it since" in left.text, left
+        host.sh("ip link set v0 mtu 1500")
+        assert "v0: taken back" in play(host, "rollback_netlink").text
         assert host.snapshot() == before
-        assert play(host, "rollback_netlink").changed == []
+        again = play(host, "rollback_netlink")
+        assert again.changed == [] and "nothing is left to be taken back" in again.text, again
 
 
 def test_variables_that_contradict_a_workload_change_nothing():

@@ -27,7 +27,8 @@ def test_outcome_gives_lines_and_reasons():
 def test_outcome_says_what_is_withheld():
     found = diagnosis(finding())
     made = plan(found["findings"], workloads=AGENT)
-    assert "Its remedy has to be accepted: interpreter" in outcome(found, found, AGENT, [made])["failures"][0]
+    refused = outcome(found, found, AGENT, [made])["failures"][0]
+    assert "Its remedy has to be accepted with netlink_remediate_accept: [interpreter]" in refused
 
 
 def test_outcome_does_not_take_anything_else():
