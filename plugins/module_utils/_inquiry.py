@@ -10,6 +10,7 @@ work on a host with nothing to ask or to judge: what is not needed in every run 
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -21,6 +22,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
     OPERATIONS,
     SNAPSHOT_SCHEMA,
     State,
+    Unseen,
     from_plain,
     to_plain,
 )
@@ -87,15 +89,23 @@ def inquire(parameters: dict[str, Any]) -> State:
     """The state of this host with the kernel's answers in it. Raises ValueError for bad input."""
     discover = parameters["discover"]
     if not parameters["workloads"]:
-        return collect([], discover=discover is not False, grants=read_grants())
+        return _hint_at_root(collect([], discover=discover is not False, grants=read_grants()))
     # Imported here: see the head of this file.
     from ansible_collections.netlink.remediation.plugins.module_utils._named import ask_kernel, prepare_workloads
 
     workloads = prepare_workloads(parameters["workloads"], parameters["_pyroute2_path"])
-    state = collect(workloads, discover=bool(discover), grants=read_grants())
+    state = _hint_at_root(collect(workloads, discover=bool(discover), grants=read_grants()))
     if parameters["probe"]:
         for workload in workloads:
             ask_kernel(state, workload)
+    return state
+
+
+def _hint_at_root(state: State) -> State:
+    """Put first among what was not seen why: most of it is for want of root, which the single entries do not say."""
+    if os.geteuid() != 0:
+        why = f"this runs as uid {os.geteuid()}, which may not read it: set become to true"
+        state.unseen.insert(0, Unseen("what belongs to other users", why))
     return state
 
 
