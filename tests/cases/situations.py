@@ -727,6 +727,15 @@ def strict_filtering_of_an_asymmetric_path(host):
     return situation
 
 
+@broken("sysctl", "rp_filter", symptom="Invalid cross-device link|RTNETLINK")
+def filtering_where_no_route_leads_back(host):
+    script = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 2 > /proc/sys/net/ipv4/conf/v0/rp_filter"
+    situation = router(host, PERSISTED + script)
+    situation.workload.update(interface="v0", address="203.0.113.9/24")
+    situation.client = command(host, "ip", "route", "get", "198.51.100.9", "from", "203.0.113.9", "iif", "v0")
+    return situation
+
+
 @healthy("sysctl", "rp_filter")
 def strict_filtering_of_a_symmetric_path(host):
     situation = router(
@@ -893,7 +902,7 @@ def gateway_of_an_address_without_prefix_route(host):
     return route_add(host, "ip address add 192.0.2.1/24 dev v0 noprefixroute", "203.0.113.0/24", "192.0.2.9")
 
 
-@broken("link_state", "no_address", symptom=INVALID)
+@broken("link_state", "no_address", verdict="unknown", symptom=INVALID)
 def gateway_that_a_route_of_another_table_covers(host):
     return route_add(host, "ip route add 192.0.2.0/24 dev v0 table 100", "203.0.113.0/24", "192.0.2.9")
 

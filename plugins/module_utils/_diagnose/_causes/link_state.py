@@ -171,7 +171,7 @@ def _no_address(subject: Subject, link: Optional[Link]) -> Optional[Finding]:
         return None
     gateway, wanted = ipaddress.ip_address(route.gateway), workload.address
     scoped = gateway.version == 6 and gateway.is_link_local  # Means nothing without a link.
-    if bool(link) if scoped else _reached(subject, link, route.table):
+    if bool(link) if scoped else _reached(subject, link, {route.table, *LOOKED_UP}):
         return None
     covered = bool(wanted) and gateway in ipaddress.ip_interface(wanted or "").network
     if covered and "address" in workload.operations:
@@ -190,7 +190,7 @@ def _no_address(subject: Subject, link: Optional[Link]) -> Optional[Finding]:
         f"Name the output link of the route, give {link.name if link else 'a link'} an address or a direct route that "
         f"covers {gateway}, or use another gateway."
     )
-    return _finding(
+    found = _finding(
         subject,
         "no_address",
         summary,
@@ -198,17 +198,21 @@ def _no_address(subject: Subject, link: Optional[Link]) -> Optional[Finding]:
         remedy=remedy,
         advice="" if remedy else advice,
     )
+    if not scoped and _reached(subject, link, None):
+        # A rule may lead there, and rules are not read.
+        found.effect, found.certainty, found.remedy, found.advice = "may_refuse", "possible", None, advice
+    return found
 
 
 def _addresses(link: Link) -> str:
     return ", ".join(f"{item.address}/{item.prefix}" for item in link.addresses)
 
 
-def _reached(subject: Subject, link: Optional[Link], table: int) -> bool:
-    """Whether the kernel finds the gateway of the named route on a link: the most specific route to it decides.
+def _reached(subject: Subject, link: Optional[Link], tables: Optional[set[int]]) -> bool:
+    """Whether the gateway of the named route is found on a link: the most specific route of the tables decides.
 
     fib_check_nh_v4_gw() passes over routes with a gateway, ip6_route_check_nh() does not; the latter takes no local
-    address. Tables that only rules lead to are left out, but for that of a VRF to which the link belongs.
+    address. tables: None for all. The table of a VRF to which the link belongs counts always.
     """
     wanted = subject.workload.route
     gateway = ipaddress.ip_address(wanted.gateway or "") if wanted else None
@@ -219,7 +223,7 @@ def _reached(subject: Subject, link: Optional[Link], table: int) -> bool:
         local = route.type == "local"
         if link and not (local and route.family == "inet6") and route.interface != link.name:
             continue
-        if route.table not in (table, *LOOKED_UP) and not (link and link.port_kind == "vrf"):
+        if tables is not None and route.table not in tables and not (link and link.port_kind == "vrf"):
             continue
         if route.family == "inet" and (route.gateway or route.nexthops):
             continue

@@ -12,6 +12,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Evidence,
     Finding,
+    NetNamespace,
     PersistedSysctl,
     Remedy,
     Sysctl,
@@ -244,6 +245,14 @@ def _rp_filter(subject: Subject) -> Optional[Finding]:
     key = f"net/ipv4/conf/{interface}/rp_filter"
     item, whole = subject.sysctl(key), subject.sysctl("net/ipv4/conf/all/rp_filter")
     values = [int(entry.value) for entry in (item, whole) if entry and entry.value and entry.value.isdigit()]
+    if item is not None and values and max(values) in (1, 2) and not _any_way_back(namespace, source.network):
+        return _finding(
+            subject,
+            item,
+            "rp_filter",
+            f"Packets from {source.network} on {interface} are dropped: no route leads back, and rp_filter is on.",
+            advice=f"Add a route to {source.network}; a loose rp_filter wants one too.",
+        )
     back = _way_back(subject, source.network)
     if item is None or not values or max(values) != 1 or back in (None, interface):
         return None
@@ -258,6 +267,12 @@ def _rp_filter(subject: Subject) -> Optional[Finding]:
     )
     found.evidence = evidence
     return found
+
+
+def _any_way_back(namespace: NetNamespace, network: Any) -> bool:
+    """Whether any route of any table leads to a part of an IPv4 network."""
+    routes = (route for route in namespace.routes or [] if route.family == "inet")
+    return any(route.dst == "default" or ipaddress.ip_network(route.dst).overlaps(network) for route in routes)
 
 
 def _way_back(subject: Subject, network: Any) -> Optional[str]:
