@@ -8,6 +8,7 @@ Nothing is judged here, that is for test_guest.py. The kernel is thrown away aft
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import socket
@@ -20,8 +21,7 @@ from typing import Any
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import PROBES, Context, probe
 from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS
-from ansible_collections.netlink.remediation.plugins.modules import diagnosis_info, receipt, sysctl_settings  # noqa: F401
-from ansible_collections.netlink.remediation.tests.cases.worker import call
+from ansible_collections.netlink.remediation.tests.cases.worker import MODULES, call
 
 SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
 NOBODY = 65534
@@ -190,6 +190,8 @@ SCENES = {"modules": scene_modules, "userns": scene_userns, "ipv6": scene_ipv6}
 
 
 def main() -> None:
+    for name in ("diagnosis_info", "sysctl_settings", "receipt"):
+        importlib.import_module(MODULES + name)  # Once, before module() forks: imports are slow in the guest.
     seen: dict[str, Any] = {"kernel": os.uname().release}
     for name in sys.argv[1:]:
         seen[name] = SCENES[name]()
