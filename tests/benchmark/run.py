@@ -288,9 +288,9 @@ What was profiled, and what is left:
   once to find it and once to load it. The imports were four fifths of the time above ping's; reading and judging a host
   took 10 ms. So probes, readers of links and sysctls and their causes are imported only where a workload needs them,
   and the other causes only where there is a workload. A host with a holder of an rtnetlink socket costs 50 ms more.
-- **Noise.** These runs shared a machine of two cores with other work. The same code gave 2.9 and 5.0 times faster for
-  links, 1.07 and 0.79 for processes, 1.01 and 0.96 for files; the table has the later run of each, of which those in
-  process had more rounds. Take ratios near their budget as reached, not as kept with room. The fleet ran beside the rest.
+- **Noise.** The runs for the first release shared two cores with other work, and rows were measured at different times.
+  Repeated with the same code, links came out 2.9 and 5.0 times faster, processes at 1.07 and 0.79, files at 1.01 and
+  0.96; the page showed the later of each. Take a ratio near its budget as reached, not as kept with room.
 - **Links.** Half of the time above ping's is the import of pyroute2, whose package imports all its parts; a quarter is
   its decoding of the dump. The attributes of a link are read in one pass, and only those that are used.
 - **Processes.** Two files and two namespaces are read for each process, and most of the time is the kernel's. The name
