@@ -107,7 +107,7 @@ from ansible_collections.netlink.remediation.plugins.plugin_utils._arguments imp
     decode_words,
 )
 from ansible_collections.netlink.remediation.plugins.plugin_utils._plain import plain
-from ansible_collections.netlink.remediation.plugins.plugin_utils._report import clean, outcome_lines
+from ansible_collections.netlink.remediation.plugins.plugin_utils._report import clean, describe_unknown, outcome_lines
 
 WHO = "netlink.remediation.outcome"
 
@@ -133,6 +133,10 @@ def outcome(
         [clean(error) for error in plain(errors)],
         plain(receipts),
     )
+    unknown = {workload["name"]: describe_unknown(workload) for workload in (last or first)["workloads"]}
+    for item in judged.results:
+        if item.state == "unknown":
+            item.why = item.why or unknown.get(item.workload, "")
     result: dict[str, Any] = to_plain(judged)
     return {**result, "lines": outcome_lines(judged), "failures": [clean(text) for text in judged.failures]}
 

@@ -43,21 +43,30 @@ def verdict_lines(
         own = [finding for finding in findings if finding.workload == workload["name"]]
         if own or not only_found:
             lines.append(f"{workload['name']} ({_subject(workload)}): {workload['verdict'].upper()}")
+            if not own and workload["verdict"] == "unknown" and describe_unknown(workload):
+                lines.append(f"  not asked: {describe_unknown(workload)}")
             for finding in own:
                 lines += _finding_lines(finding)
             lines += _next_lines(workload, plan)
-    return [clean(line) for line in lines] or ["nothing that was looked at is refused"]
+    nothing = "no workload has a finding that is selected" if only_found else "nothing that was looked at is refused"
+    return [clean(line) for line in lines] or [nothing]
 
 
 def _subject(workload: Mapping[str, Any]) -> str:
-    """What the workload is, for example "unit vpn.service, pid 812"; and why it was not found."""
+    """What the workload is, for example "unit vpn.service, pid 812"."""
     kind = workload.get("kind") or "workload"
     text = f"{kind} {workload.get(kind) or '?'}"
     if kind != "pid" and workload.get("pid"):
         text += f", pid {workload['pid']}"
     if kind == "pid" and workload.get("executable"):
         text += f", {workload['executable']}"
-    return text + (f", {workload['unresolved']}" if workload.get("unresolved") else "")
+    return text
+
+
+def describe_unknown(workload: Mapping[str, Any]) -> str:
+    """Why the kernel was not asked about a workload, or did not answer; empty if that is not known either."""
+    why = [probe.get("detail") for probe in workload.get("probes") or [] if probe.get("answer") == "unknown"]
+    return str(workload.get("unresolved") or next(filter(None, why), ""))
 
 
 def _finding_lines(finding: Finding) -> list[str]:

@@ -145,7 +145,9 @@ def _current_values(keys: list[str], netns: Optional[str]) -> dict[str, str]:
     for key, (value, number) in zip(keys, answers):
         where = f" in {netns}" if netns else ""
         if value is None and number in NO_SUCH_KEY:
-            hint = ""
+            hint = ", check its name" + (
+                " and whether its interface exists" if "/conf/" in key or "/neigh/" in key else ""
+            )
             if re.match(r"net/ipv[46]/(conf|neigh)/[^/]+/[^/]+/", key):
                 hint = "; the dot of an interface name is written as a slash (net.ipv4.conf.eth0/100.rp_filter)"
             raise ChangeError(f"settings: the kernel has no sysctl {dotted_key(key)}{where}{hint}")

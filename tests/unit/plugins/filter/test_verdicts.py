@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.netlink.remediation.plugins.filter.outcome import outcome
 from ansible_collections.netlink.remediation.plugins.filter.plan import plan
 from ansible_collections.netlink.remediation.plugins.filter.verdicts import verdicts
 from ansible_collections.netlink.remediation.tests.unit.plugins.filter._samples import AGENT, diagnosis, finding
@@ -44,7 +45,24 @@ def test_verdicts_of_a_selection_leave_out_the_rest():
     found = diagnosis(finding())
     found["workloads"].append({"name": "quiet", "kind": "pid", "pid": 5, "verdict": "allowed"})
     assert not [line for line in verdicts(found, findings=[finding()]) if "quiet" in line]
-    assert verdicts(found, findings=[]) == ["nothing that was looked at is refused"]
+    assert verdicts(found, findings=[]) == ["no workload has a finding that is selected"]
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        {"unresolved": "no process of unit x.service is running", "probes": []},
+        {"probes": [{"answer": "unknown", "detail": "no process of unit x.service is running"}]},
+    ],
+)
+def test_what_is_unknown_is_said_with_the_reason(workload):
+    found = diagnosis(verdict="unknown", **workload)
+    lines = verdicts(found)
+    assert lines == [
+        "agent (executable /opt/agent): UNKNOWN",
+        "  not asked: no process of unit x.service is running",
+    ]
+    assert outcome(found, found, AGENT)["lines"] == ["agent: UNKNOWN: no process of unit x.service is running"]
 
 
 @pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\nb", "a\u202eb", "a\rb", "a\x9bb"])

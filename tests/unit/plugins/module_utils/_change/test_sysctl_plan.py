@@ -122,8 +122,10 @@ def test_an_unknown_key_stops_all_the_others_before_anything_is_written():
     (first, second) = on_host(
         options({FORWARD: 1, "net.ipv4.no_such_key": 1}), options({"net.ipv4.conf.eth0.100.rp_filter": 1}), apply=True
     )
-    assert first == "settings: the kernel has no sysctl net.ipv4.no_such_key"
+    assert first == "settings: the kernel has no sysctl net.ipv4.no_such_key, check its name"
     assert "written as a slash" in second
+    (third,) = on_host(options({"net.ipv4.conf.eth7.rp_filter": 1}))
+    assert third.endswith("check its name and whether its interface exists")
 
 
 @pytest.mark.parametrize("value", ["abc", "99999999999", "-1 -1 -1"])
