@@ -69,17 +69,22 @@ ARGUMENTS: dict[str, Any] = {
 def run(module: AnsibleModule) -> None:
     """Carry out the module's task and exit."""
     parameters = module.params
+    judged_here = parameters["snapshot"] is None and not parameters["snapshot_file"]
     try:
-        if parameters["snapshot"] is not None or parameters["snapshot_file"]:
-            state = load_snapshot(parameters["snapshot"], parameters["snapshot_file"])
-        else:
+        if judged_here:
             state = inquire(parameters)
+        else:
+            state = load_snapshot(parameters["snapshot"], parameters["snapshot_file"])
     except (NotThereError, ValueError) as exc:
         module.fail_json(msg=str(exc))
-    result = report(state)
+    try:
+        result = report(state)
+    except ValueError as exc:  # an address or a number in a snapshot that no host could have given
+        if judged_here:
+            raise
+        module.fail_json(msg=f"snapshot: {exc}")
     if parameters["include_snapshot"]:
         result["snapshot"] = to_plain(state)
-    judged_here = parameters["snapshot"] is None and not parameters["snapshot_file"]
     if judged_here and any(item.reason == NO_PYROUTE2 for item in state.unseen):
         result["pyroute2_missing"] = True  # the action plugin takes it out, ships pyroute2 and asks once more
     module.exit_json(changed=False, **result)

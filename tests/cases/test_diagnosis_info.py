@@ -62,6 +62,14 @@ def test_a_snapshot_is_judged_as_the_host_was_and_touches_nothing(host: MiniHost
     assert "snapshot" not in again
 
 
+def test_a_snapshot_with_a_value_that_no_host_gives_is_one_sentence(host: MiniHost) -> None:
+    workload = {"pid": 1, "operations": ["address"], "interface": "lo", "address": "192.0.2.1/24"}
+    saved = host.diagnose(workload, include_snapshot=True)["snapshot"]
+    saved["workloads"][0]["address"] = "nonsense"
+    result = host.module("diagnosis_info", snapshot=saved)
+    assert result["failed"] and not result.get("crashed") and result["msg"].startswith("snapshot: 'nonsense'"), result
+
+
 def test_a_snapshot_in_a_file_is_the_same(host: MiniHost) -> None:
     live = host.diagnose({"pid": 1}, include_snapshot=True)
     host.sh('printf %s "$1" > /srv/saved.json', json.dumps(live["snapshot"]))
