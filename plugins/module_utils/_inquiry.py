@@ -61,6 +61,7 @@ ARGUMENTS: dict[str, Any] = {
     "snapshot_file": {"type": "path"},
     "include_snapshot": {"type": "bool", "default": False},
     "probe": {"type": "bool", "default": True},
+    # PYROUTE2_ARGUMENTS of _pyroute2, which is not imported here: see the head of this file.
     "ship_pyroute2": {"type": "bool", "default": True},
     "_pyroute2_path": {"type": "path"},
 }
@@ -72,7 +73,7 @@ def run(module: AnsibleModule) -> None:
     judged_here = parameters["snapshot"] is None and not parameters["snapshot_file"]
     try:
         if judged_here:
-            state = inquire(parameters)
+            state = inquire(parameters, keep=not module.check_mode)
         else:
             state = load_snapshot(parameters["snapshot"], parameters["snapshot_file"])
     except (NotThereError, ValueError) as exc:
@@ -90,15 +91,18 @@ def run(module: AnsibleModule) -> None:
     module.exit_json(changed=False, **result)
 
 
-def inquire(parameters: dict[str, Any]) -> State:
-    """The state of this host with the kernel's answers in it. Raises ValueError for bad input."""
+def inquire(parameters: dict[str, Any], *, keep: bool = False) -> State:
+    """The state of this host with the kernel's answers in it; keep: a shipped pyroute2 may stay for the next time.
+
+    Raises ValueError for bad input.
+    """
     discover = parameters["discover"]
     if not parameters["workloads"]:
         return _hint_at_root(collect([], discover=discover is not False, grants=read_grants()))
     # Imported here: see the head of this file.
     from ansible_collections.netlink.remediation.plugins.module_utils._named import ask_kernel, prepare_workloads
 
-    workloads = prepare_workloads(parameters["workloads"], parameters["_pyroute2_path"])
+    workloads = prepare_workloads(parameters, keep)
     state = _hint_at_root(collect(workloads, discover=bool(discover), grants=read_grants()))
     if parameters["probe"]:
         for workload in workloads:

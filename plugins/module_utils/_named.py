@@ -15,11 +15,12 @@ from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 impo
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Workload
 
 
-def prepare_workloads(items: list[dict[str, Any]], pyroute2_path: Optional[str]) -> list[Workload]:
+def prepare_workloads(parameters: dict[str, Any], keep: bool) -> list[Workload]:
     """The workloads of a task, checked, and pyroute2 loaded if one names an object. Raises ValueError."""
-    workloads = parse_workloads(items)
+    workloads = parse_workloads(parameters["workloads"])
     if any(item.interface or item.address or item.route or item.master for item in workloads):
-        load_pyroute2(pyroute2_path)
+        ships = parameters["ship_pyroute2"]
+        load_pyroute2(parameters["_pyroute2_path"] if ships else None, kept=ships, keep=keep)
     return workloads
 
 

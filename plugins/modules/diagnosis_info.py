@@ -14,6 +14,8 @@ description:
     the kernel that would refuse, in the order in which the kernel asks.
   - Everything is read and judged in one call; nothing is changed. Probes are requests that the kernel has to judge but
     that cannot change anything, sent from a child with the namespaces and credentials of the workload.
+  - Links and routes are read with pyroute2, for workloads that name a link, an address or a route. Without it this part
+    is listed in RV(unseen).
   - Run it as root. Otherwise it sees only a part, and says in RV(unseen) what it did not see.
 options:
   discover:
@@ -37,19 +39,11 @@ options:
       - Ask the kernel. Without probes a verdict is never V(allowed), and no finding is V(proven) by one.
     type: bool
     default: true
-  ship_pyroute2:
-    description:
-      - Bring the controller's copy of pyroute2 to a node that has none. Only workloads that name a link, an address or
-        a route need it.
-    type: bool
-    default: true
-  _pyroute2_path:
-    description: For internal use of the action plugin. Where the shipped copy of pyroute2 lies.
-    type: path
 extends_documentation_fragment:
   - netlink.remediation.attributes
   - netlink.remediation.attributes.info
   - netlink.remediation.workloads
+  - netlink.remediation.pyroute2
 author:
   - The netlink.remediation authors (@netlink-remediation)
 seealso:

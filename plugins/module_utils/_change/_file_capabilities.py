@@ -301,7 +301,7 @@ def _warn(file: File, before: Optional[FileCapability], after: Optional[FileCapa
     if outside and after.effective:
         sentences.append(
             f"{file.path} can no longer be executed where {', '.join(capability_names(outside))} is outside the "
-            "bounding set, as it is for this session"
+            "bounding set, as it is here"
         )
     others = (before.permitted | before.inheritable) if before and after.effective and not before.effective else 0
     if others:
