@@ -19,10 +19,8 @@ options:
   text:
     description:
       - The error text as the program printed or logged it, one line or many. It may not be empty.
-      - The alias O(message) says the same; Ansible keeps that name from being the option's own.
     type: str
     required: true
-    aliases: [message]
   errno:
     description:
       - The error as name (V(EPERM)) or number (V(1)), see errno(3), where it is known better than from O(text), for
@@ -53,7 +51,7 @@ seealso:
 EXAMPLES = r"""
 - name: What does this line of the log mean?
   netlink.remediation.explain_info:
-    message: "RTNETLINK answers: Operation not permitted"
+    text: "RTNETLINK answers: Operation not permitted"
   register: explanation
 
 - name: Say it in one sentence
@@ -62,7 +60,7 @@ EXAMPLES = r"""
 
 - name: The same with what strace has shown
   netlink.remediation.explain_info:
-    message: "bwrap: loopback: Failed RTM_NEWADDR: No child processes"
+    text: "bwrap: loopback: Failed RTM_NEWADDR: No child processes"
     errno: EPERM
 """
 
@@ -165,7 +163,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "text": {"type": "str", "required": True, "aliases": ["message"]},
+            "text": {"type": "str", "required": True},
             "errno": {"type": "str"},
             "extack": {"type": "str"},
         },

@@ -112,7 +112,7 @@ def play(tasks: list[dict[str, Any]], hosts: int = 1, isolate: bool = True, setu
 
 def medians(tasks: list[dict[str, Any]], **options: Any) -> dict[str, float]:
     """The median seconds of each task over the rounds."""
-    rounds = [play(tasks, **options) for _ in range(ROUNDS)]
+    rounds = [play(tasks, **options) for _round in range(ROUNDS)]
     return {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
 
 
@@ -198,7 +198,7 @@ def processor_time() -> float:
 def best(*functions: Callable[[], Any], rounds: int = 25) -> list[float]:
     """The least processor time of each function over rounds in which they take turns."""
     least = [float("inf")] * len(functions)
-    for _ in range(rounds):
+    for _round in range(rounds):
         for index, function in enumerate(functions):
             start = processor_time()
             function()
@@ -211,7 +211,7 @@ def processes() -> list[Row]:
     from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import observe_namespaces
     from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import list_pids, read_threads
 
-    sleepers = [subprocess.Popen(["sleep", "300"]) for _ in range(1000)]
+    sleepers = [subprocess.Popen(["sleep", "300"]) for _number in range(1000)]
     try:
 
         def ours() -> None:
