@@ -324,6 +324,120 @@ class Executable:
     guards: list[Guard] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Directive:
+    """One assignment in a unit's files (systemd.syntax(7)): section, name, value as written (continuation lines joined),
+    file and line. An empty value resets what was assigned before.
+    """
+
+    section: str
+    name: str
+    value: str
+    file: str
+    line: int
+
+
+@dataclass
+class Unit:
+    """A systemd unit. manager: "system" or "user". load: loaded, not-found, masked, bad-setting, ...; active, sub: its
+    state; reload_needed: its files changed since systemd read them.
+
+    fragment, drop_ins: the files that systemd reads, in its order. directives: every assignment in them, in that order,
+    resets included. properties: runtime values of the directives that bear on netlink, as "systemctl show" prints them
+    (sets of system calls expanded); empty when systemd could not be asked. main_pid: None when nothing runs.
+    invocation: id of this start (InvocationID), None when it never ran.
+    """
+
+    name: str
+    manager: str = "system"
+    load: Optional[str] = None
+    active: Optional[str] = None
+    sub: Optional[str] = None
+    reload_needed: bool = False
+    fragment: Optional[str] = None
+    drop_ins: list[str] = field(default_factory=list)
+    directives: list[Directive] = field(default_factory=list)
+    properties: dict[str, str] = field(default_factory=dict)
+    main_pid: Optional[int] = None
+    invocation: Optional[str] = None
+
+
+@dataclass
+class SeccompRule:
+    """One entry of a container's seccomp profile (OCI runtime specification, linux.seccomp.syscalls).
+
+    action: SCMP_ACT_...; errno: the number that SCMP_ACT_ERRNO answers. arguments: [index, value, value two, operator],
+    of which all must hold.
+    """
+
+    names: list[str]
+    action: str
+    errno: Optional[int] = None
+    arguments: list[list[Any]] = field(default_factory=list)
+
+
+@dataclass
+class Seccomp:
+    """A container's seccomp profile: what happens to a system call that no rule names, and the rules."""
+
+    default_action: str
+    default_errno: Optional[int] = None
+    rules: list[SeccompRule] = field(default_factory=list)
+
+
+@dataclass
+class ContainerOwner:
+    """Where the definition of a container lies, and so where a change belongs.
+
+    kind: compose, quadlet, unit (a unit whose command starts it), kubernetes, lxc, nspawn, or hand (an engine's command).
+    project, service, files, directory: of compose, from the labels it puts on the container. unit: of a quadlet or unit.
+    files: of the others: the .container file, the LXC configuration, the .nspawn file. pod, namespace: of Kubernetes;
+    service is then the name of the container in the pod.
+    """
+
+    kind: str = "hand"
+    project: Optional[str] = None
+    service: Optional[str] = None
+    files: list[str] = field(default_factory=list)
+    directory: Optional[str] = None
+    unit: Optional[str] = None
+    pod: Optional[str] = None
+    namespace: Optional[str] = None
+
+
+@dataclass
+class Container:
+    """A container as its engine has it on disk: the OCI runtime specification where there is one, else its configuration.
+
+    id: of the engine (a name for LXC and nspawn). engine: docker, podman, containerd, cri-containerd, cri-o, lxc, nspawn.
+    pid: of its init on the host, None when it does not run. specification: the file that was read. user: "uid:gid" that
+    its process is started with. capabilities: configured sets by name (bounding, effective, permitted, inheritable,
+    ambient) as bit masks; empty when unknown. privileged: the engine was told so. user_ns, net_ns: "own", "host", "container:ID", "path:PATH".
+    uid_map: of its own user namespace, as configured. apparmor, selinux: labels it is started with. sysctls: as
+    configured. seccomp: None when it has no filter or it is unknown (seccomp_known tells).
+    """
+
+    id: str
+    name: str
+    engine: str
+    pid: Optional[int] = None
+    image: Optional[str] = None
+    specification: Optional[str] = None
+    user: Optional[str] = None
+    capabilities: dict[str, int] = field(default_factory=dict)
+    privileged: bool = False
+    no_new_privs: bool = False
+    user_ns: Optional[str] = None
+    net_ns: Optional[str] = None
+    uid_map: list[IdRange] = field(default_factory=list)
+    seccomp: Optional[Seccomp] = None
+    seccomp_known: bool = False
+    apparmor: Optional[str] = None
+    selinux: Optional[str] = None
+    sysctls: dict[str, str] = field(default_factory=dict)
+    owner: ContainerOwner = field(default_factory=ContainerOwner)
+
+
 @dataclass
 class Probe:
     """What the kernel answered to one harmless request sent in a workload's own context.
@@ -438,6 +552,8 @@ class State:
     user_namespaces: dict[int, UserNamespace] = field(default_factory=dict)
     net_namespaces: dict[int, NetNamespace] = field(default_factory=dict)
     executables: dict[str, Executable] = field(default_factory=dict)
+    units: dict[str, Unit] = field(default_factory=dict)
+    containers: dict[str, Container] = field(default_factory=dict)
     sysctls: list[Sysctl] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     unseen: list[Unseen] = field(default_factory=list)
