@@ -326,8 +326,8 @@ class Executable:
 
 @dataclass(frozen=True)
 class Directive:
-    """One assignment in a unit's files (systemd.syntax(7)): section, name, value as written (continuation lines joined),
-    file and line. An empty value resets what was assigned before.
+    """One assignment in a unit's files (systemd.syntax(7)): section, name, value as written (continuation lines
+    joined), file and line. An empty value resets what was assigned before.
     """
 
     section: str
@@ -389,10 +389,10 @@ class Seccomp:
 class ContainerOwner:
     """Where the definition of a container lies, and so where a change belongs.
 
-    kind: compose, quadlet, unit (a unit whose command starts it), kubernetes, lxc, nspawn, or hand (an engine's command).
-    project, service, files, directory: of compose, from the labels it puts on the container. unit: of a quadlet or unit.
-    files: of the others: the .container file, the LXC configuration, the .nspawn file. pod, namespace: of Kubernetes;
-    service is then the name of the container in the pod.
+    kind: compose, quadlet, unit (a unit whose command starts it), kubernetes, lxc, nspawn, or hand (an engine's
+    command). project, service, files, directory: of compose, from the labels it puts on the container. unit: of a
+    quadlet or unit. files: of the others: the .container file, the LXC configuration, the .nspawn file. pod, namespace:
+    of Kubernetes; service is then the name of the container in the pod.
     """
 
     kind: str = "hand"
@@ -407,14 +407,14 @@ class ContainerOwner:
 
 @dataclass
 class Container:
-    """A container as its engine has it on disk: the OCI runtime specification where there is one, else its configuration.
+    """A container as its engine has it on disk: the OCI runtime specification, where there is one, or its configuration.
 
-    id: of the engine (a name for LXC and nspawn). engine: docker, podman, containerd, cri-containerd, cri-o, lxc, nspawn.
-    pid: of its init on the host, None when it does not run. specification: the file that was read. user: "uid:gid" that
-    its process is started with. capabilities: configured sets by name (bounding, effective, permitted, inheritable,
-    ambient) as bit masks; empty when unknown. privileged: the engine was told so. user_ns, net_ns: "own", "host", "container:ID", "path:PATH".
-    uid_map: of its own user namespace, as configured. apparmor, selinux: labels it is started with. sysctls: as
-    configured. seccomp: None when it has no filter or it is unknown (seccomp_known tells).
+    id: of the engine (a name for LXC and nspawn). engine: docker, podman, containerd, cri-containerd, cri-o, lxc,
+    nspawn. pid: of its init on the host, None when it does not run. specification: the file that was read. user:
+    "uid:gid" that its process is started with. capabilities: configured sets by name (bounding, effective, permitted,
+    inheritable, ambient) as bit masks; empty when unknown. privileged: the engine was told so. user_ns, net_ns: "own",
+    "host", "container:ID", "path:PATH". uid_map: of its own user namespace, as configured. apparmor, selinux: labels it
+    is started with. sysctls: as configured. seccomp: None when it has no filter or it is unknown (seccomp_known tells).
     """
 
     id: str

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the netlink.remediation authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a whole Debian: systemd, the container engines, Python. Hosts of tests lie over them, and an image of them.
+"""The files of a whole Debian: systemd, the container engines, Python; and an image of them for containers.
 
 Made by mmdebstrap from the packages of one release, and kept: the first run takes one or two minutes.
 """
@@ -15,29 +15,93 @@ import subprocess
 from pathlib import Path
 
 RELEASE = "trixie"
-PACKAGES = """
-systemd systemd-sysv systemd-container dbus iproute2 iptables nftables libcap2-bin procps util-linux attr busybox-static
-passwd uidmap python3 ca-certificates docker.io docker-cli docker-compose containerd runc podman crun conmon netavark
-aardvark-dns lxc
-""".split()
+PACKAGES = [
+    "systemd",
+    "systemd-sysv",
+    "systemd-container",
+    "dbus",
+    "iproute2",
+    "iptables",
+    "nftables",
+    "libcap2-bin",
+    "procps",
+    "util-linux",
+    "attr",
+    "busybox-static",
+    "passwd",
+    "uidmap",
+    "python3",
+    "ca-certificates",
+    "docker.io",
+    "docker-cli",
+    "docker-compose",
+    "containerd",
+    "runc",
+    "podman",
+    "crun",
+    "conmon",
+    "netavark",
+    "aardvark-dns",
+    "lxc",
+]
 
 # A container needs a shell, the tools of the network and Python; the rest only makes the image large.
-LEFT_OUT = """
-usr/lib/modules proc sys dev var/lib/apt var/lib/dpkg var/cache usr/share usr/libexec usr/lib/systemd usr/lib/podman
-usr/bin/docker* usr/sbin/dockerd usr/sbin/docker-proxy usr/bin/containerd* usr/bin/ctr usr/bin/podman usr/bin/crun
-usr/sbin/runc usr/bin/perl* usr/lib/x86_64-linux-gnu/perl* usr/lib/x86_64-linux-gnu/gconv usr/lib/x86_64-linux-gnu/systemd
-""".split()
+LEFT_OUT = [
+    "usr/lib/modules",
+    "proc",
+    "sys",
+    "dev",
+    "var/lib/apt",
+    "var/lib/dpkg",
+    "var/cache",
+    "usr/share",
+    "usr/libexec",
+    "usr/lib/systemd",
+    "usr/lib/podman",
+    "usr/bin/docker*",
+    "usr/sbin/dockerd",
+    "usr/sbin/docker-proxy",
+    "usr/bin/containerd*",
+    "usr/bin/ctr",
+    "usr/bin/podman",
+    "usr/bin/crun",
+    "usr/sbin/runc",
+    "usr/bin/perl*",
+    "usr/lib/x86_64-linux-gnu/perl*",
+    "usr/lib/x86_64-linux-gnu/gconv",
+    "usr/lib/x86_64-linux-gnu/systemd",
+]
 
 # What no test needs and what only fails or waits on a host without hardware.
-MASKED = """
-systemd-modules-load.service systemd-udevd.service systemd-udev-trigger.service systemd-timesyncd.service
-systemd-networkd-wait-online.service e2scrub_reap.service e2scrub_all.timer fstrim.timer apt-daily.timer
-apt-daily-upgrade.timer dpkg-db-backup.timer getty.target console-getty.service lxc-net.service lxc.service
-lxc-monitord.service podman-auto-update.timer podman-restart.service systemd-firstboot.service
-""".split()
-DISABLED = (
-    "docker.service docker.socket containerd.service podman.socket podman.service systemd-networkd.service".split()
-)
+MASKED = [
+    "systemd-modules-load.service",
+    "systemd-udevd.service",
+    "systemd-udev-trigger.service",
+    "systemd-timesyncd.service",
+    "systemd-networkd-wait-online.service",
+    "e2scrub_reap.service",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "getty.target",
+    "console-getty.service",
+    "lxc-net.service",
+    "lxc.service",
+    "lxc-monitord.service",
+    "podman-auto-update.timer",
+    "podman-restart.service",
+    "systemd-firstboot.service",
+]
+DISABLED = [
+    "docker.service",
+    "docker.socket",
+    "containerd.service",
+    "podman.socket",
+    "podman.service",
+    "systemd-networkd.service",
+]
 
 
 class NoDebianError(Exception):

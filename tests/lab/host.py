@@ -77,10 +77,10 @@ umount -l mnt
 exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=console --show-status=0
 """
 
-# What a fix may change: units and their state, configuration of engines, sysctls, links. Docker's own state is not in it.
+# What a fix may change: units, configuration of engines, sysctls, links. Docker's own state is not in it.
 SNAPSHOT = r"""
-find /etc /srv /usr/lib/systemd/system -xdev \( -type f -o -type l -o -type d \) ! -name 'resolv.conf' ! -path '/etc/docker/key.json' \
-  ! -path '/etc/mtab' -printf '%p %y %m %U %G %l\n' | sort
+find /etc /srv /usr/lib/systemd/system -xdev ! -path '/etc/docker/key.json' \
+  -printf '%p %y %m %U %G %l\n' | sort
 find /etc /srv -xdev -type f ! -path '/etc/docker/key.json' -exec sha256sum {} + | sort
 getfattr -h -R -d -m - --absolute-names /srv 2>/dev/null || true
 ip -d address show | sed 's, tentative,,'
@@ -254,7 +254,7 @@ class Host:
         return result
 
     def snapshot(self) -> str:
-        """Everything that a fix may change: files of /etc and /srv, sysctls of the network, links, addresses, routes."""
+        """Everything that a fix may change: files of /etc and /srv, sysctls of the network, links, addresses."""
         return self.sh(SNAPSHOT)
 
 
