@@ -82,27 +82,41 @@ def processes_of_container(name_or_id: str) -> list[int]:
     name_or_id: the id or its beginning, or the name where the engine keeps it on disk (docker, podman, cri-o, LXC). A
     name or beginning that fits more than one container names none.
     """
-    members: dict[str, list[int]] = {}
-    for pid, container in _members(lambda _path, container: container is not None):
-        members.setdefault(str(container), []).append(pid)
-    ids = {name_or_id, *_ids_of_name(name_or_id)}
+    # Imported here: most runs name no container, and the reader of containers imports this one.
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._containers import ids_of_name
+
+    members = _containers("/")
+    ids = {name_or_id} if name_or_id in members else {name_or_id, *ids_of_name(name_or_id), *_ids_of_name(name_or_id)}
     found = [name for name in members if name in ids]
     if not found:
         found = [name for name in members if len(name) == 64 and name.startswith(name_or_id)]
     return _main_first(members[found[0]]) if len(found) == 1 else []
 
 
+def container_processes(root: str = "/") -> dict[str, list[int]]:
+    """The processes of each container that runs, the main one first. root: where the host's /proc is."""
+    return {name: _main_first(pids, root) for name, pids in _containers(root).items()}
+
+
+def _containers(root: str) -> dict[str, list[int]]:
+    members: dict[str, list[int]] = {}
+    for pid, container in _members(lambda _path, container: container is not None, root):
+        members.setdefault(str(container), []).append(pid)
+    return members
+
+
 def _decode(unit: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unit)
 
 
-def _members(belongs: Callable[[str, Optional[str]], bool]) -> list[tuple[int, Optional[str]]]:
+def _members(belongs: Callable[[str, Optional[str]], bool], root: str = "/") -> list[tuple[int, Optional[str]]]:
     found = []
-    for name in os.listdir("/proc"):
+    place = os.path.join(root, "proc")
+    for name in os.listdir(place):
         if not name.isdigit():
             continue
         try:
-            with open(f"/proc/{name}/cgroup", "rb", buffering=0) as file:
+            with open(f"{place}/{name}/cgroup", "rb", buffering=0) as file:
                 path, _unit_name, container = parse_cgroup(file.read())
         except OSError:
             continue
@@ -111,12 +125,12 @@ def _members(belongs: Callable[[str, Optional[str]], bool]) -> list[tuple[int, O
     return found
 
 
-def _main_first(pids: list[int]) -> list[int]:
+def _main_first(pids: list[int], root: str = "/") -> list[int]:
     """The process that the others descend from first: its parent is not among them; the oldest where there are more."""
     facts = {}
     for pid in pids:
         try:
-            with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            with open(os.path.join(root, f"proc/{pid}/stat"), "rb", buffering=0) as file:
                 fields = file.read().rpartition(b")")[2].split(None, 20)
         except OSError:
             continue

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Containers of docker: its record of each (config.v2.json, hostconfig.json), and the specification of those that run.
+
+The formats are those of dockerd 20.10 to 28 (github.com/moby/moby, daemon/container and daemon/config).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, Optional
+
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import (
+    apply_specification,
+    mask_of,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import (
+    Files,
+    Place,
+    items,
+    mapping,
+    texts,
+    word,
+    words,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._tasks import DOCKER, states, tasks
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner
+
+CONFIGURATION = "/etc/docker/daemon.json"
+DATA_ROOT = "/var/lib/docker"
+_REMAPPED = re.compile(r"^\d+\.\d+$")  # With userns-remap, the data lies in a directory named UID.GID.
+_ID = re.compile(r"^[0-9a-f]{64}$")
+
+# What a container gets without cap_add and cap_drop (daemon/pkg/oci/caps).
+DEFAULT = mask_of(
+    ["chown", "dac_override", "fsetid", "fowner", "mknod", "net_raw", "setgid", "setuid", "setfcap", "setpcap"]
+    + ["net_bind_service", "sys_chroot", "kill", "audit_write"]
+)
+
+
+def docker_places(files: Files) -> list[Place]:
+    """All containers that docker keeps, running or not."""
+    settings = mapping(files.data(CONFIGURATION))
+    execution = word(settings.get("exec-root"))
+    running = [*states(files), *([f"{execution}/containerd/daemon"] if execution else [])]
+    specifications = {name: path for space, name, path in tasks(files, running) if space in DOCKER}
+    data = [word(settings.get(key)) for key in ("data-root", "graph")]
+    records = _records(files, [*filter(None, data), DATA_ROOT, *(f"{h}/.local/share/docker" for h in files.homes())])
+    return [
+        Place(
+            name,
+            functools.partial(_names, files, name, specifications.get(name), records.get(name)),
+            functools.partial(_read, files, name, specifications.get(name), records.get(name)),
+        )
+        for name in sorted({*records, *specifications})
+    ]
+
+
+def _records(files: Files, roots: list[str]) -> dict[str, str]:
+    """Id -> directory of docker's record of the container."""
+    found: dict[str, str] = {}
+    for root in dict.fromkeys(root.rstrip("/") for root in roots if root.startswith("/")):
+        remapped = [f"{root}/{name}" for name in files.names(root) if _REMAPPED.match(name)]
+        for place in (root, *remapped):
+            for name in files.names(f"{place}/containers"):
+                if _ID.match(name):
+                    found.setdefault(name, f"{place}/containers/{name}")
+    return found
+
+
+def _record(files: Files, identifier: str, specification: Optional[str], record: Optional[str]) -> Optional[str]:
+    """The directory of the record. A running container tells it, wherever the data root is: /etc/hosts lies there."""
+    if record or not specification:
+        return record
+    for mount in map(mapping, items(mapping(files.data(specification)).get("mounts"))):
+        directory, _slash, name = (word(mount.get("source")) or "").rpartition("/")
+        if name in ("hostname", "hosts", "resolv.conf") and "/containers/" in directory:
+            return f"{directory.rpartition('/')[0]}/{identifier}"
+    return None
+
+
+def _names(files: Files, identifier: str, specification: Optional[str], record: Optional[str]) -> list[str]:
+    directory = _record(files, identifier, specification, record)
+    name = word(mapping(files.data(f"{directory}/config.v2.json")).get("Name")) if directory else None
+    return [name.lstrip("/")] if name else []
+
+
+def _read(files: Files, identifier: str, specification: Optional[str], record: Optional[str]) -> Container:
+    container = Container(identifier, identifier, "docker")
+    directory = _record(files, identifier, specification, record)
+    config = mapping(files.data(f"{directory}/config.v2.json")) if directory else {}
+    host = mapping(files.data(f"{directory}/hostconfig.json")) if directory else {}
+    settings = mapping(config.get("Config"))
+    container.name = (word(config.get("Name")) or identifier).lstrip("/")
+    container.image = word(settings.get("Image")) or word(config.get("Image"))
+    container.owner = owner_of_labels(texts(settings.get("Labels")))
+    content = files.data(specification) if specification else None
+    if isinstance(content, dict):
+        container.specification = specification
+        apply_specification(container, content)
+    elif config:
+        container.specification = f"{directory}/config.v2.json"
+        _apply_record(container, config, host)
+    container.privileged = host.get("Privileged") is True
+    mode = word(host.get("NetworkMode")) or ""
+    if mode == "host" or mode.startswith("container:"):
+        container.net_ns = mode
+    return container
+
+
+def _apply_record(container: Container, config: dict[str, Any], host: dict[str, Any]) -> None:
+    """What docker would start it with: of a stopped container there is no runtime specification."""
+    privileged = host.get("Privileged") is True
+    granted = granted_capabilities(words(host.get("CapAdd")), words(host.get("CapDrop")), privileged)
+    container.capabilities = {"bounding": granted, "effective": granted, "permitted": granted}
+    container.capabilities.update(inheritable=0, ambient=0)
+    container.user = word(mapping(config.get("Config")).get("User")) or "0:0"
+    container.no_new_privs = config.get("NoNewPrivileges") is True
+    container.user_ns = "host" if host.get("UsernsMode") == "host" else None  # Else as the daemon has it by then.
+    container.net_ns = "own"
+    container.apparmor = word(config.get("AppArmorProfile"))
+    container.selinux = word(config.get("ProcessLabel"))
+    container.sysctls = texts(host.get("Sysctls"))
+    container.seccomp_known = config.get("SeccompProfile") == "unconfined"
+
+
+def granted_capabilities(add: list[str], drop: list[str], privileged: bool) -> int:
+    """The set that docker makes of cap_add and cap_drop (TweakCapabilities in daemon/pkg/oci/caps)."""
+    added, dropped = mask_of(add), mask_of(drop)
+    everything = [{"ALL", "CAP_ALL"} & {name.upper() for name in names} for names in (add, drop)]
+    if privileged:
+        return ALL_CAPABILITIES
+    if everything[0]:
+        return ALL_CAPABILITIES & ~dropped
+    return added if everything[1] else (DEFAULT | added) & ~dropped
+
+
+def owner_of_labels(labels: dict[str, str]) -> ContainerOwner:
+    """Who started the container, as the labels tell that compose, swarm, Kubernetes and podman's units put on it."""
+    if "com.docker.compose.project" in labels:
+        files = labels.get("com.docker.compose.project.config_files", "")
+        return ContainerOwner(
+            "compose",
+            project=labels["com.docker.compose.project"],
+            service=labels.get("com.docker.compose.service"),
+            files=[name for name in files.split(",") if name],
+            directory=labels.get("com.docker.compose.project.working_dir"),
+        )
+    if "io.kubernetes.pod.name" in labels:
+        return ContainerOwner(
+            "kubernetes",
+            service=labels.get("io.kubernetes.container.name"),
+            pod=labels["io.kubernetes.pod.name"],
+            namespace=labels.get("io.kubernetes.pod.namespace"),
+        )
+    if "com.docker.swarm.service.name" in labels:
+        return ContainerOwner(
+            "swarm",
+            project=labels.get("com.docker.stack.namespace"),
+            service=labels["com.docker.swarm.service.name"],
+        )
+    return ContainerOwner()
