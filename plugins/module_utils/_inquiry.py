@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.netlink.remediation.plugins.module_utils._commands import run, use
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import NotThereError, collect
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._grants import read_grants
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
@@ -67,8 +68,9 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def run(module: AnsibleModule) -> None:
+def judge_host(module: AnsibleModule) -> None:
     """Carry out the module's task and exit."""
+    use(module)
     parameters = module.params
     judged_here = parameters["snapshot"] is None and not parameters["snapshot_file"]
     try:
@@ -98,12 +100,12 @@ def inquire(parameters: dict[str, Any], *, keep: bool = False) -> State:
     """
     discover = parameters["discover"]
     if not parameters["workloads"]:
-        return _hint_at_root(collect([], discover=discover is not False, grants=read_grants()))
+        return _hint_at_root(collect([], discover=discover is not False, grants=read_grants(), ask=run))
     # Imported here: see the head of this file.
     from ansible_collections.netlink.remediation.plugins.module_utils._named import ask_kernel, prepare_workloads
 
     workloads = prepare_workloads(parameters, keep)
-    state = _hint_at_root(collect(workloads, discover=bool(discover), grants=read_grants()))
+    state = _hint_at_root(collect(workloads, discover=bool(discover), grants=read_grants(), ask=run))
     if parameters["probe"]:
         for workload in workloads:
             ask_kernel(state, workload)

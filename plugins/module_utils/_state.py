@@ -345,7 +345,8 @@ class Unit:
     fragment, drop_ins: the files that systemd reads, in its order. directives: every assignment in them, in that order,
     resets included. properties: runtime values of the directives that bear on netlink, as "systemctl show" prints them
     (sets of system calls expanded); empty when systemd could not be asked. main_pid: None when nothing runs.
-    invocation: id of this start (InvocationID), None when it never ran.
+    invocation: id of this start (InvocationID), None when it never ran. stale: its files, or the directories of its
+    drop-ins, were changed after its main process was started.
     """
 
     name: str
@@ -360,6 +361,7 @@ class Unit:
     properties: dict[str, str] = field(default_factory=dict)
     main_pid: Optional[int] = None
     invocation: Optional[str] = None
+    stale: bool = False
 
 
 @dataclass
@@ -407,14 +409,15 @@ class ContainerOwner:
 
 @dataclass
 class Container:
-    """A container as its engine has it on disk: the OCI runtime specification, where there is one, or its configuration.
+    """A container as its engine has it on disk: the OCI runtime specification if there is one, else its configuration.
 
     id: of the engine (a name for LXC and nspawn). engine: docker, podman, containerd, cri-containerd, cri-o, lxc,
     nspawn. pid: of its init on the host, None when it does not run. specification: the file that was read. user:
     "uid:gid" that its process is started with. capabilities: configured sets by name (bounding, effective, permitted,
     inheritable, ambient) as bit masks; empty when unknown. privileged: the engine was told so. user_ns, net_ns: "own",
     "host", "container:ID", "path:PATH". uid_map: of its own user namespace, as configured. apparmor, selinux: labels it
-    is started with. sysctls: as configured. seccomp: None when it has no filter or it is unknown (seccomp_known tells).
+    is started with. sysctls: as configured. granted, granted_user: capabilities and user that its definition adds by
+    now (an override or drop-in of this collection), which a container of before does not have. seccomp: None when it has no filter or it is unknown (seccomp_known tells).
     """
 
     id: str
@@ -435,6 +438,8 @@ class Container:
     apparmor: Optional[str] = None
     selinux: Optional[str] = None
     sysctls: dict[str, str] = field(default_factory=dict)
+    granted: int = 0
+    granted_user: Optional[str] = None
     owner: ContainerOwner = field(default_factory=ContainerOwner)
 
 

@@ -232,14 +232,14 @@ snapshot:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netlink.remediation.plugins.module_utils._inquiry import ARGUMENTS, run
+from ansible_collections.netlink.remediation.plugins.module_utils._inquiry import ARGUMENTS, judge_host
 
 
 def main():
     module = AnsibleModule(
         argument_spec=ARGUMENTS, mutually_exclusive=[("snapshot", "snapshot_file")], supports_check_mode=True
     )
-    run(module)
+    judge_host(module)
 
 
 if __name__ == "__main__":

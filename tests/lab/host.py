@@ -83,6 +83,7 @@ find /etc /srv /usr/lib/systemd/system -xdev ! -path '/etc/docker/key.json' \
   -printf '%p %y %m %U %G %l\n' | sort
 find /etc /srv -xdev -type f ! -path '/etc/docker/key.json' -exec sha256sum {} + | sort
 getfattr -h -R -d -m - --absolute-names /srv 2>/dev/null || true
+echo "== network"
 ip -d address show | sed 's, tentative,,'
 ip -4 route show table all
 ip -6 route show table all

@@ -10,11 +10,17 @@ from types import ModuleType
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes import (
+    container_without_capability,
     file_capability_void,
     foreign_netns,
     missing_capability,
+    seccomp_denied,
+    unit_sandbox,
     unknown,
     userns_restricted,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import (
+    unit_filters_known,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import (
     GATES,
@@ -24,7 +30,15 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, State, Unseen, Workload
 
 # The order breaks ties between findings of the same gate; _catalogue.py has all causes.
-PRIVILEGE = (foreign_netns, file_capability_void, missing_capability, userns_restricted)
+PRIVILEGE = (
+    unit_sandbox,
+    seccomp_denied,
+    foreign_netns,
+    file_capability_void,
+    container_without_capability,
+    missing_capability,
+    userns_restricted,
+)
 
 
 @dataclass
@@ -117,4 +131,12 @@ def _passes(subject: Subject, operation: str) -> bool:
     if operation in STATE_OPERATIONS:
         return any(item.net_ns == subject.net_ns and item.value is not None for item in subject.state.sysctls)
     probes = [probe for probe in subject.workload.probes if probe.operation == operation]
-    return bool(probes) and all(probe.answer == "allowed" and not probe.not_reproduced for probe in probes)
+    known = {"seccomp filter"} if _filter_known(subject) else set()
+    return bool(probes) and all(probe.answer == "allowed" and not set(probe.not_reproduced) - known for probe in probes)
+
+
+def _filter_known(subject: Subject) -> bool:
+    """Whether the seccomp filter that the probe cannot imitate is one whose answers were judged from its setting."""
+    if subject.container is not None:
+        return subject.container.seccomp_known and subject.container.seccomp is not None
+    return subject.unit is not None and not subject.unit.stale and unit_filters_known(subject.unit)

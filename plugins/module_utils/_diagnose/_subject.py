@@ -25,6 +25,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     CAPABILITIES,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Container,
     Credentials,
     Evidence,
     Executable,
@@ -36,6 +37,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
     Route,
     State,
     Sysctl,
+    Unit,
     Workload,
     file_key,
 )
@@ -108,9 +110,26 @@ class Subject:
         return self.state.executables.get(file_key(path, mnt_ns)) or self.state.executables.get(path)
 
     @cached_property
+    def starts(self) -> bool:
+        """Whether nothing runs, and what would be started is judged: an executable, or a unit that does not run."""
+        return self.workload.credentials is not None and not self.workload.processes
+
+    @cached_property
+    def container(self) -> Optional[Container]:
+        """The container in which the workload runs, if it was read."""
+        return self.state.containers.get(self.process.container or "") if self.process else None
+
+    @cached_property
+    def unit(self) -> Optional[Unit]:
+        """The service whose sandbox the workload has, if it was read: not for what runs in a container."""
+        if self.process is None:
+            return self.state.units.get(self.workload.unit or "")
+        return None if self.process.container else self.state.units.get(self.process.unit or "")
+
+    @cached_property
     def prediction(self) -> Optional[Prediction]:
-        """What execve would grant, for a workload that names an executable."""
-        if self.workload.kind != "executable" or self.executable is None or self.workload.credentials is None:
+        """What execve would grant, for a workload that is not started yet."""
+        if not self.starts or self.executable is None or self.workload.credentials is None:
             return None
         return self.predict(self.workload.credentials, self.executable)
 
@@ -146,7 +165,7 @@ class Subject:
     @cached_property
     def actors(self) -> list[Actor]:
         """Every distinct set of credentials that could send: threads, or what execve would grant. Main thread first."""
-        if self.workload.kind == "executable":
+        if self.starts:
             prediction = self.prediction
             if prediction is None or prediction.credentials is None or self.executable is None:
                 return []

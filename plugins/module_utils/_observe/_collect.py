@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import os
-from typing import Optional
+from collections.abc import Sequence
+from typing import Callable, Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._linux import NETLINK_ROUTE
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN, NETLINK_ROUTE
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import (
     processes_of_container,
     processes_of_unit,
@@ -32,13 +33,18 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
     file_key,
 )
 
+# Runs a command, given as words; its exit status, output and error output.
+Ask = Callable[[Sequence[str]], tuple[int, str, str]]
+
 
 class NotThereError(ValueError):
     """Something that the user named does not exist; the message is one sentence for the user."""
 
 
-def collect(workloads: list[Workload], *, discover: bool, grants: Optional[list[Grant]] = None) -> State:
-    """The state of this host, as far as the workloads need it.
+def collect(
+    workloads: list[Workload], *, discover: bool, grants: Optional[list[Grant]] = None, ask: Optional[Ask] = None
+) -> State:
+    """The state of this host, as far as the workloads need it. ask: runs systemctl; without it only files are read.
 
     The workloads are resolved in place. Raises NotThereError for a pid, executable, user or namespace that does not
     exist.
@@ -50,6 +56,7 @@ def collect(workloads: list[Workload], *, discover: bool, grants: Optional[list[
         _resolve(state, workload, f"workloads[{index}]")
     if discover:
         _discover(state)
+    _read_owners(state, ask)
     _read_parents(state)
     paths = [workload.netns for workload in workloads if workload.netns]
     state.user_namespaces, state.net_namespaces = observe_namespaces(
@@ -126,6 +133,59 @@ def _resolve_executable(host: Host, workload: Workload, where: str) -> None:
         raise NotThereError(f"{where}.user: {exc}") from None
     workload.user_ns = os.stat("/proc/self/ns/user").st_ino
     workload.net_ns = workload.target_ns or netns_inode(OWN_NETNS)
+
+
+def _read_owners(state: State, ask: Optional[Ask]) -> None:
+    """The units and containers of the workloads; of discovered ones only where they lack privilege."""
+    units = {workload.unit for workload in state.workloads if workload.unit}
+    containers: set[str] = set()
+    for workload in state.workloads:
+        for pid in workload.processes:
+            process = state.processes[pid]
+            if workload.discovered and process.threads[0].credentials.effective >> CAP_NET_ADMIN & 1:
+                continue
+            if process.container:
+                containers.add(process.container)
+            elif process.unit and process.unit.endswith(".service"):
+                units.add(process.unit)
+    if containers:
+        # Imported here, as below: an AnsiballZ payload is compiled in each run, and most runs need neither.
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._containers import (
+            observe_containers,
+        )
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._definitions import see_granted
+
+        state.containers = observe_containers(state.unseen, only=containers)
+        for container in state.containers.values():
+            see_granted(container)
+    if units:
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import observe_units
+
+        state.units = observe_units(sorted(units), state.unseen, ask)
+        for workload in state.workloads:
+            if workload.kind == "unit" and not workload.processes:
+                _resolve_stopped(state, workload)
+
+
+def _resolve_stopped(state: State, workload: Workload) -> None:
+    """A unit that does not run: what systemd would start, with which credentials."""
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import credentials_of_unit
+    from ansible_collections.netlink.remediation.plugins.module_utils._systemd import parse_exec
+
+    unit = state.units.get(workload.unit or "")
+    commands = [line for line in (unit.directives if unit else []) if line.name == "ExecStart" and line.value]
+    if unit is None or unit.load not in (None, "loaded") or not commands:
+        return
+    try:
+        workload.credentials = credentials_of_unit(unit, state.host)
+    except ValueError as exc:
+        workload.unresolved = str(exc)
+        return
+    workload.executable = parse_exec(commands[-1].value)[1]
+    workload.user = str(workload.credentials.euid)
+    workload.user_ns = os.stat("/proc/1/ns/user").st_ino
+    workload.net_ns = workload.target_ns or state.host.initial_net_ns
+    workload.unresolved = None
 
 
 def _discover(state: State) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import ABOVE
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import blames_private_users
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
@@ -60,7 +61,7 @@ def judge(subject: Subject) -> list[Finding]:
     found: dict[str, Finding] = {}
     for actor in subject.actors:
         for operation, gate, bit, _user_ns, decision in subject.refusals(actor):
-            if decision.why == "foreign":
+            if decision.why == "foreign" and not blames_private_users(subject, gate):
                 reason = _reason(subject, actor, operation, gate)
                 found.setdefault(reason, _finding(subject, actor, reason, operation, gate, bit))
         if found:

@@ -13,6 +13,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._cau
     netns_path,
     route_interface_of,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import private_network
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Evidence,
@@ -60,6 +61,8 @@ def judge(subject: Subject) -> list[Finding]:
         return []
     for name in (interface_of(subject), route_interface_of(subject), workload.master):
         if name and find_link(namespace, name) is None:
+            if private_network(subject) is not None and workload.target_ns is None:
+                return []  # cause unit_sandbox names the line
             return [_absent(subject, name)] if _must_exist(subject) else []
     link, output = (find_link(namespace, name(subject)) for name in (interface_of, route_interface_of))
     for found in (link and _port(subject, link), output and _down(subject, output), _no_address(subject, output)):

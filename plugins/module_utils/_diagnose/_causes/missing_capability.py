@@ -7,18 +7,28 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.file_capability_void import (
-    find_void,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._containers import container_remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import after_start
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
+    claims,
+    runs_as_root,
+    unit_remedy,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._void import find_void
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
     CAPABILITIES,
     NETLINK_ROUTE,
     capability_names,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Executable, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Evidence,
+    Executable,
+    Finding,
+    Remedy,
+    Unit,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._tools import classify_tool, is_launcher
 
 CAUSE = Cause(
@@ -47,7 +57,8 @@ def judge(subject: Subject) -> list[Finding]:
     if not refused:
         return _stale_socket(subject)
     actor, (operation, gate, bit, _user_ns, _decision) = refused[0]
-    if find_void(subject, actor, bit):
+    raised = bool(actor.credentials.permitted >> bit & 1)
+    if find_void(subject, actor, bit) or claims(subject, actor, bit) or (subject.container and not raised):
         return []
     mixed = len({item[0] for item in refused}) < len(subject.actors)
     reason = _reason(subject, actor, bit, mixed)
@@ -137,7 +148,9 @@ def _remedy(subject: Subject, actor: Actor, reason: str, bit: int) -> tuple[Opti
         return None, "Nothing to grant: the program raises it when it needs it; look at its own error otherwise."
     if process and process.container:
         return None, f"Grant {capability} where the container is defined (cap_add), then recreate it."
-    if process and process.unit and process.unit.endswith(".service"):
+    if subject.unit is not None and bit == CAP_NET_ADMIN:
+        return _unit_remedy(subject, subject.unit, actor, capability)
+    if process and process.unit and process.unit.endswith(".service") and bit == CAP_NET_ADMIN:
         return None, (
             f"Give the unit {process.unit} a drop-in with AmbientCapabilities={capability.upper()} (and the same in "
             "CapabilityBoundingSet= where one is set), then restart it."
@@ -159,6 +172,18 @@ def _remedy(subject: Subject, actor: Actor, reason: str, bit: int) -> tuple[Opti
     if file is None or not file.exists or file.mode is None:
         return None, "Its executable could not be read, so no file can be named for the capability."
     return _file_remedy(file, capability)
+
+
+def _unit_remedy(subject: Subject, unit: Unit, actor: Actor, capability: str) -> tuple[Optional[Remedy], str]:
+    """A grant by the unit reaches only a program that is started as the user it runs as."""
+    if runs_as_root(unit):
+        who = f"as uid {actor.credentials.euid}" if actor.credentials.euid else f"without {capability}"
+        return None, (
+            f"{unit.name} is started as root and goes on {who} by itself: let the program keep {capability}, or start "
+            "it with User= and AmbientCapabilities=."
+        )
+    where = " over the HOST network" if subject.host_network else ""
+    return unit_remedy(subject, unit, grant=capability, adds=f"{unit.name} gains {capability}{where}"), ""
 
 
 def _file_remedy(file: Executable, capability: str) -> tuple[Optional[Remedy], str]:
@@ -215,7 +240,15 @@ def _stale_socket(subject: Subject) -> list[Finding]:
                     evidence=[
                         Evidence(f"/proc/{process.pid}/fd", f"netlink socket {socket.inode} of uid {socket.opener_uid}")
                     ],
+                    remedy=_restart(subject),
                     advice="Restart the workload, so that it opens its socket with the credentials that it has now.",
                 )
             ]
     return []
+
+
+def _restart(subject: Subject) -> Optional[Remedy]:
+    """A restart of the unit or container that holds the socket."""
+    if subject.container is not None:
+        return container_remedy(subject, subject.container, {"recreate": True}, "")
+    return unit_remedy(subject, subject.unit, restart=True) if subject.unit is not None else None
