@@ -14,8 +14,9 @@ author:
 description:
   - Says for each workload whether it is mended, pending or still refused, which changes did not help any workload that
     they were made for and are to be reverted, and why the host fails.
-  - A running process that got a file capability is V(pending). It gains the capability when it is executed anew, which
-    neither fails the host nor reverts anything.
+  - What takes effect only with a new start is V(pending) until then, for example a unit whose restart was not accepted,
+    or a running process that got a file capability. That neither fails the host nor reverts anything.
+  - Nothing counts as mended that no role has changed.
   - Only workloads that the user named can fail a host.
 positional: _input
 options:
@@ -37,10 +38,12 @@ options:
     type: list
     elements: dict
     default: []
-  applied:
-    description: Names of the roles that ran to their end.
+  results:
+    description:
+      - What the roles that ran to their end did. Each has C(role), C(workloads) (names of those it was called for) and
+        C(results), what its modules returned.
     type: list
-    elements: str
+    elements: dict
     default: []
   receipts:
     description: The receipts that the run left on the host, from M(netlink.remediation.receipt_info).
@@ -62,7 +65,11 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ outcome.lines }}"
   vars:
-    outcome: "{{ before | netlink.remediation.outcome(after, my_workloads, [plan], ['netlink_sysctl']) }}"
+    outcome: "{{ before | netlink.remediation.outcome(after, my_workloads, [plan], [sysctls]) }}"
+    sysctls:
+      role: netlink_sysctl
+      workloads: "{{ plan.roles.netlink_sysctl.workloads }}"
+      results: ["{{ result_of_sysctl_settings }}"]
 """
 
 RETURN = r"""
@@ -74,7 +81,7 @@ _value:
       description:
         - Each has C(workload), C(before) and C(after) (verdicts, C(after) is null where nothing was verified), C(why)
           (a sentence, may be empty) and C(state).
-        - C(state) is V(allowed) (nothing was wrong), V(fixed), V(preview) (check mode), V(pending), V(partial) (a role
+        - C(state) is V(allowed) (without a change), V(fixed), V(preview) (check mode), V(pending), V(partial) (a role
           was left out), V(unknown), V(refused), or V(reported) for a workload that the user did not name.
       type: list
       elements: dict
@@ -98,13 +105,13 @@ from typing import Any, Callable, Optional
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import judge_outcome
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._outcome import judge_outcome
 from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._arguments import (
+    decode_calls,
     decode_findings,
     decode_named,
     decode_plans,
-    decode_words,
 )
 from ansible_collections.netlink.remediation.plugins.plugin_utils._plain import plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._report import clean, describe_unknown, outcome_lines
@@ -117,7 +124,7 @@ def outcome(
     after: Optional[Any] = None,
     workloads: Any = (),
     plans: Any = (),
-    applied: Any = (),
+    results: Any = (),
     errors: Any = (),
     receipts: Any = (),
 ) -> dict[str, Any]:
@@ -129,7 +136,7 @@ def outcome(
         decode_findings(WHO, (last or first)["findings"]),
         decode_named(WHO, workloads),
         decode_plans(WHO, plans),
-        decode_words(WHO, "applied", applied),
+        decode_calls(WHO, results),
         [clean(error) for error in plain(errors)],
         plain(receipts),
     )

@@ -18,8 +18,10 @@ description:
   - A remedy that needs consent is withheld until its words are in O(accept).
   - A remedy that adds privilege is withheld while another cause of the same workload keeps refusing it, since the
     privilege would not help.
-  - Files are merged by path (their capabilities add up), sysctls by key, links by name and network namespace (their
-    addresses and routes add up). Workloads that want different values of the same thing are an error that names both.
+  - Files are merged by path, units and containers by name (their capabilities add up), sysctls by key, links by name
+    and network namespace (their addresses and routes add up). Workloads that want different values of the same thing
+    are an error that names both.
+  - For a workload that only waits for a new start nothing but that start is planned.
   - Reads nothing but its arguments.
 positional: _input
 options:
@@ -50,6 +52,11 @@ options:
     default: []
   done:
     description: Plans of earlier rounds on the same host. What they applied is not planned again.
+    type: list
+    elements: dict
+    default: []
+  results:
+    description: What the roles did in earlier rounds, see P(netlink.remediation.outcome#filter).
     type: list
     elements: dict
     default: []
@@ -110,7 +117,7 @@ _value:
       type: list
       elements: dict
     pending:
-      description: Workloads that got their remedy earlier and gain it when they are executed anew.
+      description: Workloads for which all is done but a new start.
       type: list
       elements: str
 """
@@ -122,6 +129,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import Item, PlanError, make_plan
 from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._arguments import (
+    decode_calls,
     decode_findings,
     decode_named,
     decode_plans,
@@ -139,6 +147,7 @@ def plan(
     settings: Optional[dict[str, Any]] = None,
     links: Any = (),
     done: Any = (),
+    results: Any = (),
 ) -> dict[str, Any]:
     """The plan for the findings of one host as a plain dict, see DOCUMENTATION."""
     extra = []
@@ -155,6 +164,7 @@ def plan(
             decode_named(WHO, workloads),
             extra,
             [item for earlier in decode_plans(WHO, done) for item in earlier.remedies],
+            decode_calls(WHO, results),
         )
     except PlanError as error:
         raise AnsibleFilterError(f"{WHO}: {error}") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import Plan
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import Call, Plan
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, from_plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._plain import plain
 
@@ -42,6 +42,35 @@ def decode_named(who: str, value: Any) -> dict[str, bool]:
         else:
             raise AnsibleFilterError(f"{who}: workloads holds {entry!r:.80}, expected a name or a dict with a name")
     return named
+
+
+def decode_calls(who: str, value: Any) -> list[Call]:
+    """What the modules of each role answered: dicts with role, workloads and results (as the role registered them)."""
+    calls = []
+    for entry in _list(who, "results", plain(value)):
+        if not isinstance(entry, dict) or not {"role", "workloads", "results"} <= set(entry):
+            raise AnsibleFilterError(
+                f"{who}: results holds {entry!r:.80}, expected a dict with role, workloads and results"
+            )
+        for result in _list(who, "results", entry["results"]):
+            if not isinstance(result, dict):
+                raise AnsibleFilterError(f"{who}: a result is {result!r:.80}, expected what a module returned")
+            # A task with a loop registers the results of its module in a list.
+            calls += [_call(entry["role"], entry["workloads"], one) for one in result.get("results", [result])]
+    return calls
+
+
+def _call(role: str, workloads: list[str], result: dict[str, Any]) -> Call:
+    changes = result.get("changes") or []
+    return Call(
+        role,
+        workloads,
+        bool(result.get("changed")),
+        (result.get("receipt") or {}).get("id"),
+        any(change.get("kind") == "activation" for change in changes),
+        result.get("restart_required") or [],
+        [text if isinstance(text, str) else str(text.get("text", "")) for text in result.get("advice") or []],
+    )
 
 
 def _list(who: str, name: str, value: Any) -> list[Any]:

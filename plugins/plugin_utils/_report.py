@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import Outcome, Plan
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._outcome import Outcome, Result
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import Plan
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding
 
 LINE = 400
@@ -110,7 +111,7 @@ def _next_lines(workload: Mapping[str, Any], plan: Optional[Plan]) -> list[str]:
     withheld = [entry for entry in plan.withheld if entry.workload == workload["name"]] if plan else []
     lines = []
     if any("name the workload" in entry.missing for entry in withheld):
-        kind = workload.get("kind") or "pid"
+        kind = _lasting_kind(workload, [entry.role for entry in withheld])
         named = {"name": workload["name"], kind: workload.get(kind)}
         lines.append(f"  to have it mended, name it: netlink_remediate_workloads: {flow([named])}")
     words = sorted({word for entry in withheld for word in entry.missing} - {"name the workload"})
@@ -118,6 +119,14 @@ def _next_lines(workload: Mapping[str, Any], plan: Optional[Plan]) -> list[str]:
         lines.append(f"  to have it mended, accept: netlink_remediate_accept: {flow(words)}")
     lines += [f"  not applied: {entry.why}" for entry in withheld if not entry.missing]
     return lines
+
+
+def _lasting_kind(workload: Mapping[str, Any], roles: Sequence[str]) -> str:
+    """How to name a workload so that it is found again: a unit or container that is started anew has another pid."""
+    for role, kind in (("netlink_container", "container"), ("netlink_userns", "container"), ("netlink_unit", "unit")):
+        if role in roles and workload.get(kind):
+            return kind
+    return workload.get("kind") or "pid"
 
 
 def unseen_lines(unseen: Sequence[Mapping[str, Any]], limit: int = 5) -> list[str]:
@@ -142,5 +151,11 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     lines = []
     for result in outcome.results:
         if result.state != "reported":
-            lines.append(f"{result.workload}: {STATES[result.state]}" + (f": {result.why}" if result.why else ""))
+            lines.append(f"{result.workload}: {_state(result)}" + (f": {result.why}" if result.why else ""))
     return [clean(line) for line in lines] or ["no workload was named in netlink_remediate_workloads"]
+
+
+def _state(result: Result) -> str:
+    if result.state == "allowed" and result.before != "allowed":
+        return "allowed by now, without a change of this run"
+    return STATES[result.state]

@@ -13,13 +13,17 @@ from ansible_collections.netlink.remediation.plugins.filter.plan import plan
 from ansible_collections.netlink.remediation.tests.unit.plugins.filter._samples import AGENT, diagnosis, finding
 
 
+def done(role="netlink_capability", **result):
+    return {"role": role, "workloads": ["agent"], "results": [{"changed": True, **result}]}
+
+
 def test_outcome_gives_lines_and_reasons():
     found = diagnosis(finding())
     made = plan(found["findings"], "interpreter", AGENT)
-    fixed = outcome(found, diagnosis(verdict="allowed"), AGENT, [made], ["netlink_capability"])
+    fixed = outcome(found, diagnosis(verdict="allowed"), AGENT, [made], [done(receipt={"id": "1", "path": "/x"})])
     assert (fixed["lines"], fixed["failures"]) == (["agent: FIXED, verified"], [])
     left = [{"id": "1", "module": "file_capabilities"}, {"id": "2", "module": "link_state"}]
-    refused = outcome(found, found, AGENT, [made], ["netlink_capability"], receipts=left)
+    refused = outcome(found, found, AGENT, [made], [done()], receipts=left)
     assert refused["revert"] == [{"id": "1", "targets": None}]
     assert refused["failures"] == ["agent is still refused: /opt/agent runs as 4242 without cap_net_admin"]
 
@@ -29,6 +33,42 @@ def test_outcome_says_what_is_withheld():
     made = plan(found["findings"], workloads=AGENT)
     refused = outcome(found, found, AGENT, [made])["failures"][0]
     assert "Its remedy has to be accepted with netlink_remediate_accept: [interpreter]" in refused
+
+
+def test_outcome_says_what_has_to_be_started_anew():
+    wanted = {"role": "netlink_unit", "variables": {"netlink_unit_units": [{"unit": "a.service", "grant": ["x"]}]}}
+    found = diagnosis(finding(remedy=wanted), kind="unit", unit="a.service")
+    agent = [{"name": "agent", "unit": "a.service"}]
+    made = plan(found["findings"], workloads=agent)
+    results = [done("netlink_unit", restart_required=[{"kind": "unit", "name": "a.service"}])]
+    start = "takes effect with a new start: restart a.service, or accept that with netlink_remediate_accept: [restart]"
+    for after, says in ((found, "PENDING"), (None, "would be mended (check mode, not verified)")):
+        judged = outcome(found, after, agent, [made], results)
+        assert (judged["lines"], judged["failures"]) == ([f"agent: {says}: it {start}"], [])
+    later = plan(found["findings"], [], agent, done=[made], results=results)
+    assert (later["pending"], later["roles"]) == (["agent"], {})
+
+
+def test_outcome_reads_the_results_of_a_loop_and_of_a_skipped_task():
+    found = diagnosis(finding(advice="Do it by hand.", remedy=None))
+    loop = {"role": "x", "workloads": ["agent"], "results": [{"changed": True, "results": []}, {"changed": False}]}
+    judged = outcome(found, diagnosis(verdict="allowed"), AGENT, [], [loop])
+    assert judged["lines"] == ["agent: allowed by now, without a change of this run"]
+    loop["results"][0]["results"] = [{"changed": True}]
+    assert outcome(found, diagnosis(verdict="allowed"), AGENT, [], [loop])["lines"] == ["agent: FIXED, verified"]
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        (["netlink_unit"], "results holds 'netlink_unit', expected a dict with role, workloads and results"),
+        ([{"role": "x", "workloads": [], "results": ["x"]}], "a result is 'x', expected what a module returned"),
+        ({}, "results is {}, expected a list"),
+    ],
+)
+def test_outcome_says_what_results_it_was_given(results, message):
+    with pytest.raises(AnsibleFilterError, match=message):
+        outcome(diagnosis(), None, AGENT, [], results)
 
 
 def test_outcome_does_not_take_anything_else():

@@ -29,6 +29,22 @@ def test_verdicts_say_how_to_name_a_discovered_workload():
     assert "  to have it mended, name it: netlink_remediate_workloads: [{name: agent, pid: 77}]" in lines
 
 
+@pytest.mark.parametrize(
+    ("role", "named"),
+    [
+        ("netlink_capability", "pid: 77"),
+        ("netlink_unit", "unit: a.service"),
+        ("netlink_container", "container: web1"),
+        ("netlink_userns", "container: web1"),
+    ],
+)
+def test_verdicts_name_what_is_started_anew_by_what_stays_the_same(role, named):
+    remedy = {"role": role, "variables": {}, "consent": []}
+    found = diagnosis(finding(remedy=remedy), kind="pid", pid=77, unit="a.service", container="web1")
+    lines = verdicts(found, plan(found["findings"]))
+    assert f"  to have it mended, name it: netlink_remediate_workloads: [{{name: agent, {named}}}]" in lines
+
+
 def test_verdicts_show_refused_workloads_first_and_what_was_not_seen():
     found = diagnosis(finding(workload="other"), verdict="allowed")
     found["workloads"].append({"name": "other", "kind": "pid", "pid": 5, "verdict": "refused"})

@@ -8,34 +8,21 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import (
-    ROLES,
-    Item,
+    Call,
     Plan,
     PlanError,
-    judge_outcome,
     make_plan,
-    sysctl_path,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, Remedy, from_plain, to_plain
-
-
-def finding(workload="agent", cause="missing_capability", reason="not_root", remedy=None, gate="ack", **more):
-    values = {"certainty": "proven", "policy_owner": "host", "summary": f"{workload} is refused.", **more}
-    return Finding(workload=workload, cause=cause, reason=reason, gate=gate, remedy=remedy, **values)
-
-
-def capability(path="/opt/agent", text="cap_net_admin+ep", consent=(), adds=("cap_net_admin",), **more):
-    files = [{"path": path, "capabilities": text, "state": "present", **more}]
-    return Remedy("netlink_capability", {"netlink_capability_files": files}, list(adds), [], list(consent))
-
-
-def sysctl(**settings):
-    variables = {"netlink_sysctl_settings": {key.replace("__", "."): value for key, value in settings.items()}}
-    return Remedy("netlink_sysctl", variables)
-
-
-def link(**entry):
-    return Remedy("netlink_link", {"netlink_link_links": [entry]})
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Remedy, from_plain, to_plain
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._diagnose._samples import (
+    capability,
+    container,
+    finding,
+    link,
+    sysctl,
+    unit,
+    userns,
+)
 
 
 def files_of(plan):
@@ -100,110 +87,21 @@ def test_state_without_privilege_is_applied_even_where_another_gate_stays_shut()
     assert list(plan.roles) == ["netlink_link"]
 
 
-def test_capabilities_of_one_file_add_up():
-    found = [
-        finding("a", remedy=capability()),
-        finding("b", remedy=capability(text="cap_net_raw+ep")),
-        finding("c", remedy=capability(path="/opt/other")),
-    ]
-    plan = make_plan(found, named={"a": False, "b": False, "c": False})
-    assert [(entry["path"], entry["capabilities"]) for entry in files_of(plan)] == [
-        ("/opt/agent", "cap_net_admin,cap_net_raw=ep"),
-        ("/opt/other", "cap_net_admin+ep"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "about"),
-    [
-        (capability(), capability(text="cap_net_raw+p"), "/opt/agent capabilities"),
-        (capability(), capability(rootid=7), None),
-        (capability(rootid=8), capability(rootid=7), "/opt/agent rootid: 8 or 7"),
-        (sysctl(net__ipv4__ip_forward="1"), sysctl(net__ipv4__ip_forward="0"), "net.ipv4.ip_forward: 1 or 0"),
-        (link(name="eth1", netns=None, state="up"), link(name="eth1", netns=None, state="down"), "eth1 state"),
-        (link(name="eth1", state="up"), link(name="eth1", netns="/run/netns/x", state="down"), None),
-        (
-            link(name="e", routes=[{"dst": "default", "gateway": "10.0.0.1"}]),
-            link(name="e", routes=[{"dst": "default", "gateway": "10.0.0.2"}]),
-            "e route default",
-        ),
-    ],
-)
-def test_workloads_that_disagree_are_an_error_that_names_both(left, right, about):
-    found = [finding("left", gate="object", remedy=left), finding("right", gate="object", remedy=right)]
-    named = {"left": False, "right": False}
-    if about is None:
-        assert make_plan(found, named=named).roles
-        return
-    with pytest.raises(PlanError) as raised:
-        make_plan(found, named=named)
-    assert str(raised.value).startswith("left and right want different things of " + about)
-
-
-def test_sysctls_merge_whatever_the_spelling_of_key_and_value():
-    slashes = Remedy("netlink_sysctl", {"netlink_sysctl_settings": {"net/ipv4/ip_forward": 1}})
-    dots = Remedy("netlink_sysctl", {"netlink_sysctl_settings": {"net.ipv4.ip_forward": "1", "net.core.somaxconn": 9}})
-    plan = make_plan([finding("a", remedy=slashes), finding("b", remedy=dots)], named={"a": False, "b": False})
-    assert plan.roles["netlink_sysctl"].variables == {
-        "netlink_sysctl_settings": {"net/ipv4/ip_forward": "1", "net.core.somaxconn": "9"}
-    }
-
-
-@pytest.mark.parametrize(
-    ("key", "path"),
-    [
-        ("net.ipv4.ip_forward", "net/ipv4/ip_forward"),
-        ("net/ipv4/conf/eth0.100/x", "net/ipv4/conf/eth0.100/x"),
-        ("net.ipv4.conf.eth0/100.x", "net/ipv4/conf/eth0.100/x"),
-        ("plain", "plain"),
-    ],
-)
-def test_the_first_separator_of_a_sysctl_key_decides(key, path):
-    assert sysctl_path(key) == path
-
-
-def test_sysctls_of_namespaces_merge_by_namespace():
-    def in_netns(path, **settings):
-        return Remedy("netlink_sysctl", {"netlink_sysctl_namespaces": [{"netns": path, "settings": settings}]})
-
-    found = [
-        finding("a", remedy=in_netns("/run/netns/a", x="1")),
-        finding("b", remedy=in_netns("/run/netns/a", y="2")),
-        finding("c", remedy=in_netns("/run/netns/c", x="0")),
-    ]
-    plan = make_plan(found, named=dict.fromkeys("abc", False))
-    assert plan.roles["netlink_sysctl"].variables["netlink_sysctl_namespaces"] == [
-        {"netns": "/run/netns/a", "settings": {"x": "1", "y": "2"}},
-        {"netns": "/run/netns/c", "settings": {"x": "0"}},
-    ]
-
-
-def test_links_add_up_addresses_and_routes():
-    one = link(name="eth1", state="up", addresses=["10.0.0.1/24"])
-    other = link(name="eth1", addresses=["10.0.0.1/24", "10.0.0.2/24"], routes=[{"dst": "default"}])
-    plan = make_plan(
-        [finding("a", gate="object", remedy=one), finding("b", gate="object", remedy=other)],
-        named={"a": False, "b": False},
-    )
-    assert plan.roles["netlink_link"].variables["netlink_link_links"] == [
-        {
-            "name": "eth1",
-            "state": "up",
-            "addresses": ["10.0.0.1/24", "10.0.0.2/24"],
-            "routes": [{"dst": "default"}],
-        }
-    ]
-
-
 def test_roles_stand_in_the_order_of_the_catalogue():
     found = [
         finding(gate="object", remedy=link(name="eth1", state="up")),
+        finding(gate="setns", remedy=userns(containers=[{"container": "web1", "userns": "host"}])),
         finding(gate="write", remedy=sysctl(net__ipv4__ip_forward="1")),
+        finding(gate="socket", remedy=unit(lift=["restrict_address_families"])),
+        finding(gate="send", remedy=container(cap_add=["NET_ADMIN"])),
         finding(remedy=capability()),
     ]
     assert list(make_plan(found, named={"agent": False}).roles) == [
         "netlink_capability",
+        "netlink_container",
+        "netlink_unit",
         "netlink_sysctl",
+        "netlink_userns",
         "netlink_link",
     ]
 
@@ -224,18 +122,15 @@ def test_a_pending_workload_starts_no_other_remedy():
     assert not second.roles
 
 
-def test_a_workload_whose_finding_is_pending_starts_no_other_remedy_and_fails_no_host():
+def test_a_workload_whose_finding_is_pending_starts_no_other_remedy():
     found = [finding(pending=True), finding(gate="object", remedy=link(name="eth1", state="up"))]
     plan = make_plan(found, named={"agent": True})
     assert (plan.pending, plan.roles) == (["agent"], {})
-    for after in ({"agent": "refused"}, None):
-        outcome = outcome_of({"agent": "refused"}, after, found, running=True, plans=[plan])
-        assert (states(outcome), outcome.failures) == ({"agent": "pending"}, [])
 
 
 def test_a_remedy_of_a_role_that_does_not_exist_is_an_error():
-    with pytest.raises(PlanError, match="netlink_unit"):
-        make_plan([finding(remedy=Remedy("netlink_unit", {}))], named={"agent": False})
+    with pytest.raises(PlanError, match="netlink_magic"):
+        make_plan([finding(remedy=Remedy("netlink_magic", {}))], named={"agent": False})
 
 
 def test_a_plan_survives_its_plain_form():
@@ -243,164 +138,94 @@ def test_a_plan_survives_its_plain_form():
     assert from_plain(Plan, to_plain(plan)) == plan
 
 
-MODULE = {"netlink_capability": "file_capabilities", "netlink_sysctl": "sysctl_settings", "netlink_link": "link_state"}
+# --- units and containers, and what waits for a new start -------------------------------------------------------------
+
+GRANT = unit(grant=["cap_net_admin"])
+START = unit(adds=(), consent=["restart"], restart=True)
+STALE = finding(cause="unit_sandbox", reason="not_restarted", remedy=START, pending=True)
 
 
-# --- outcome ----------------------------------------------------------------------------------------------------------
+def call(role="netlink_unit", workloads=("agent",), **more):
+    return Call(role, list(workloads), **{"changed": True, **more})
 
 
-def outcome_of(before, after, found=(), named=("agent",), running=False, plans=(), applied=(), errors=()):
-    """The outcome where each role that ran has left one receipt, named after it."""
-    names = dict.fromkeys(named, running)
-    left = (
-        []
-        if after is None
-        else [{"id": f"{ROLES.index(one)} {one}", "module": f"x.y.{MODULE[one]}"} for one in applied]
-    )
-    return judge_outcome(before, after, list(found), names, list(plans), list(applied), list(errors), left)
+def units_of(plan):
+    return plan.roles["netlink_unit"].variables["netlink_unit_units"]
 
 
-def planned(*found, running=False):
-    return make_plan(list(found), named=dict.fromkeys((one.workload for one in found), running))
+def test_a_file_is_written_without_the_word_for_the_restart_which_is_passed_on():
+    found = [finding(remedy=GRANT)]
+    for accept in ([], ["restart"]):
+        plan = make_plan(found, accept, {"agent": True})
+        assert plan.roles["netlink_unit"].accept == accept
+        assert units_of(plan) == [{"unit": "agent.service", "grant": ["cap_net_admin"]}]
+        assert not plan.withheld
 
 
-def reverts(outcome):
-    return [(entry.id, entry.targets) for entry in outcome.revert]
+def test_a_new_start_that_is_due_waits_for_its_word():
+    plan = make_plan([STALE], named={"agent": True})
+    assert (plan.pending, plan.roles) == (["agent"], {})
+    assert plan.withheld[0].missing == ["restart"]
 
 
-def states(outcome):
-    return {result.workload: result.state for result in outcome.results}
+def test_a_new_start_that_is_due_is_planned_when_accepted_and_nothing_else_is():
+    found = [STALE, finding(gate="object", remedy=link(name="eth1", state="up"))]
+    plan = make_plan(found, ["restart"], {"agent": True})
+    assert units_of(plan) == [{"unit": "agent.service", "restart": True}]
+    assert (list(plan.roles), plan.pending) == (["netlink_unit"], ["agent"])
 
 
-def test_a_workload_that_is_allowed_after_its_remedy_is_fixed():
-    plan = planned(finding(remedy=capability()))
-    outcome = outcome_of({"agent": "refused"}, {"agent": "allowed"}, plans=[plan], applied=["netlink_capability"])
-    assert (states(outcome), outcome.failures, outcome.revert) == ({"agent": "fixed"}, [], [])
-
-
-def test_a_workload_that_was_allowed_all_along_is_no_success_of_ours():
-    assert states(outcome_of({"agent": "allowed"}, {"agent": "allowed"})) == {"agent": "allowed"}
-
-
-def test_a_remedy_for_the_next_boot_counts_as_fixed():
-    plan = planned(finding(effect="later", remedy=sysctl(net__ipv4__ip_forward="1")))
-    outcome = outcome_of({"agent": "allowed"}, {"agent": "allowed"}, plans=[plan], applied=["netlink_sysctl"])
-    assert states(outcome) == {"agent": "fixed"}
-
-
-def test_check_mode_previews_and_never_says_fixed():
-    found = [finding(remedy=capability())]
-    outcome = outcome_of({"agent": "refused"}, None, found, plans=[planned(*found)], applied=["netlink_capability"])
-    assert (states(outcome), outcome.failures) == ({"agent": "preview"}, [])
-
-
-def test_check_mode_fails_where_the_run_would_fail():
-    found = [finding(cause="foreign_netns", advice="Use another netns.")]
-    outcome = outcome_of({"agent": "refused"}, None, found, plans=[planned(*found)])
-    assert states(outcome) == {"agent": "refused"}
-    assert outcome.failures == ["agent: agent is refused. Use another netns"]
-
-
-def test_a_running_process_that_got_a_file_capability_is_pending():
-    found = [finding(remedy=capability())]
-    plan = planned(*found, running=True)
-    outcome = outcome_of(
-        {"agent": "refused"}, {"agent": "refused"}, found, running=True, plans=[plan], applied=["netlink_capability"]
-    )
-    assert (states(outcome), outcome.failures, outcome.revert) == ({"agent": "pending"}, [], [])
-
-
-def test_a_remedy_that_did_not_help_is_reverted_and_fails_the_host():
-    found = [finding(remedy=capability())]
-    outcome = outcome_of(
-        {"agent": "refused"}, {"agent": "refused"}, found, plans=[planned(*found)], applied=["netlink_capability"]
-    )
-    assert states(outcome) == {"agent": "refused"}
-    assert reverts(outcome) == [("0 netlink_capability", None)]
-    assert outcome.failures == ["agent is still refused: agent is refused"]
+def test_a_new_start_is_made_once():
+    first = make_plan([STALE], ["restart"], {"agent": True})
+    assert not make_plan([STALE], ["restart"], {"agent": True}, done=first.remedies).roles
 
 
 @pytest.mark.parametrize(
-    ("remedies", "reverted"),
-    [
-        ((capability("/opt/a"), capability("/opt/b")), [("0 netlink_capability", ["/opt/b security.capability"])]),
-        ((capability("/opt/a"), capability("/opt/a", "cap_net_raw+ep")), []),
-        ((sysctl(net__a="1"), sysctl(net__b="1")), []),
-    ],
-    ids=["single files are reverted", "a shared file stays", "sysctls stay, they share a file"],
+    "required",
+    [{"kind": "unit", "name": "agent.service"}, {"kind": "daemon", "name": "docker"}],
+    ids=["its unit", "the daemon of all"],
 )
-def test_a_change_that_helped_one_of_its_workloads_stays(remedies, reverted):
-    found = [finding("a", remedy=remedies[0]), finding("b", remedy=remedies[1])]
-    outcome = outcome_of(
-        {"a": "refused", "b": "refused"},
-        {"a": "allowed", "b": "refused"},
-        found[1:],
-        named=("a", "b"),
-        plans=[planned(*found)],
-        applied=[remedies[0].role],
-    )
-    assert states(outcome) == {"a": "fixed", "b": "refused"}
-    assert reverts(outcome) == reverted
-    assert len(outcome.failures) == 1
+def test_a_workload_whose_start_a_module_asks_for_starts_no_other_remedy(required):
+    done = make_plan([finding(remedy=GRANT)], named={"agent": True}).remedies
+    found = [finding(gate="socket", remedy=unit(lift=["restrict_address_families"]))]
+    plan = make_plan(found, named={"agent": True}, done=done, calls=[call(restart_required=[required])])
+    assert (plan.pending, plan.roles) == (["agent"], {})
 
 
-def test_reverts_are_newest_first():
-    found = [finding(remedy=capability()), finding(gate="object", remedy=link(name="eth1", state="up"))]
-    outcome = outcome_of(
-        {"agent": "refused"},
-        {"agent": "refused"},
-        found,
-        plans=[planned(*found)],
-        applied=["netlink_capability", "netlink_link"],
-    )
-    assert reverts(outcome) == [("2 netlink_link", None), ("0 netlink_capability", None)]
+@pytest.mark.parametrize(
+    "answer",
+    [
+        call(restart_required=[{"kind": "unit", "name": "other.service"}]),
+        call(workloads=["other"], restart_required=[{"kind": "unit", "name": "agent.service"}]),
+        call(activated=True),
+    ],
+    ids=["another unit", "another workload", "nothing"],
+)
+def test_a_later_round_goes_on_where_no_start_is_due(answer):
+    done = make_plan([finding(remedy=GRANT)], named={"agent": True}).remedies
+    found = [finding(gate="socket", remedy=unit(lift=["restrict_address_families"]))]
+    plan = make_plan(found, named={"agent": True}, done=done, calls=[answer])
+    assert (plan.pending, list(plan.roles)) == ([], ["netlink_unit"])
 
 
-def test_a_role_left_out_by_tags_reverts_nothing():
-    found = [finding(remedy=capability()), finding(gate="object", remedy=link(name="eth1", state="up"))]
-    outcome = outcome_of(
-        {"agent": "refused"}, {"agent": "refused"}, found, plans=[planned(*found)], applied=["netlink_link"]
-    )
-    assert states(outcome) == {"agent": "partial"}
-    assert outcome.revert == []
-    assert outcome.failures == ["agent is still refused: netlink_capability was left out"]
+def test_a_later_round_names_all_that_was_wanted_of_the_same_unit_but_not_its_start():
+    first = [finding(remedy=unit(grant=["cap_net_admin"], restart=True)), finding("b", remedy=unit("b.service"))]
+    done = make_plan(first, ["restart"], {"agent": True, "b": True}).remedies
+    found = [finding(gate="socket", remedy=unit(lift=["restrict_address_families"]))]
+    plan = make_plan(found, ["restart"], {"agent": True}, done=done)
+    assert units_of(plan) == [
+        {"unit": "agent.service", "grant": ["cap_net_admin"], "lift": ["restrict_address_families"]}
+    ]
+    assert plan.roles["netlink_unit"].workloads == ["agent"]
 
 
-def test_check_mode_says_what_tags_leave_out():
-    found = [finding(remedy=capability()), finding(gate="object", remedy=link(name="eth1", state="up"))]
-    outcome = outcome_of({"agent": "refused"}, None, found, plans=[planned(*found)], applied=["netlink_link"])
-    assert states(outcome) == {"agent": "partial"}
+def test_a_file_capability_does_not_wait_where_its_workload_was_started_anew():
+    done = make_plan([finding(remedy=capability()), finding(remedy=GRANT)], ["restart"], {"agent": True}).remedies
+    assert make_plan([], named={"agent": True}, done=done, calls=[call()]).pending == ["agent"]
+    assert make_plan([], named={"agent": True}, done=done, calls=[call(activated=True)]).pending == []
 
 
-def test_a_role_that_failed_reverts_what_did_not_help():
-    found = [finding(remedy=capability()), finding(gate="object", remedy=link(name="eth1", state="up"))]
-    outcome = outcome_of(
-        {"agent": "refused"},
-        {"agent": "refused"},
-        found,
-        plans=[planned(*found)],
-        applied=["netlink_capability"],
-        errors=["netlink_link: eth1 does not exist"],
-    )
-    assert reverts(outcome) == [("0 netlink_capability", None)]
-    assert outcome.failures[0] == "netlink_link: eth1 does not exist"
-
-
-def test_an_unknown_verdict_neither_fails_nor_reverts():
-    found = [finding(remedy=capability())]
-    outcome = outcome_of(
-        {"agent": "refused"}, {"agent": "unknown"}, found, plans=[planned(*found)], applied=["netlink_capability"]
-    )
-    assert (states(outcome), outcome.failures, outcome.revert) == ({"agent": "unknown"}, [], [])
-
-
-def test_a_workload_that_nobody_named_never_fails_a_host():
-    outcome = outcome_of({"seen": "refused"}, {"seen": "refused"}, [finding("seen", remedy=capability())])
-    assert (states(outcome), outcome.failures) == ({"seen": "reported"}, [])
-
-
-def test_state_asked_for_by_variables_is_never_reverted():
-    extra = [Item("netlink_remediate_links", "wanted", "by_variable", "netlink_link", {"netlink_link_links": []})]
-    plan = make_plan([], extra=extra)
-    outcome = outcome_of({"agent": "refused"}, {"agent": "refused"}, plans=[plan], applied=["netlink_link"])
-    assert outcome.revert == []
+def test_a_conflict_of_one_workload_with_itself_names_it_once():
+    both = Remedy("netlink_sysctl", {"netlink_sysctl_settings": {"net.ipv4.ip_forward": 1, "net/ipv4/ip_forward": 0}})
+    with pytest.raises(PlanError, match=r"^agent wants different things of net.ipv4.ip_forward: 1 or 0$"):
+        make_plan([finding(remedy=both)], named={"agent": False})
