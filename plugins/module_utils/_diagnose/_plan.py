@@ -34,13 +34,6 @@ ROLES = (
 # Roles whose change reaches a process only when it is executed anew, which they do not see to themselves.
 _NEEDS_EXECVE = ("netlink_capability",)
 
-# What a module names in restart_required: kind -> how to start it anew, and the word that has this collection do it.
-_STARTS = {
-    "unit": ("restart", "restart"),
-    "container": ("recreate", "recreate"),
-    "daemon": ("restart the daemon", "restart"),
-}
-
 
 class PlanError(ValueError):
     """One clear sentence: why the findings of a host cannot be planned together."""
@@ -283,17 +276,26 @@ def pending_workloads(
 
 
 def describe_starts(item: Item, calls: Sequence[Call]) -> list[str]:
-    """What has to be started anew before an item takes effect, as the modules said: a daemon concerns every item."""
+    """What has to be started anew before an item takes effect, as the modules said, one sentence each."""
     names = [name for name, _entry in item.entries()]
     left = [entry for call in calls if call.serves(item) for entry in call.restart_required]
-    return [_start(one["kind"], one["name"]) for one in left if one["kind"] == "daemon" or one["name"] in names]
+    # Engines start containers by other names (the service, the unit): then it is known that one of them is meant.
+    exact = [entry for entry in left if entry["name"] in names or entry["kind"] == "daemon"]
+    meant = exact if exact or item.role == "netlink_unit" else left
+    return [_start(entry["kind"], entry["name"], _word(entry)) for entry in meant]
 
 
-def _start(kind: str, name: str, words: Sequence[str] = ()) -> str:
-    verb, word = _STARTS.get(kind, ("start", ""))
-    words = words or ([word] if word else [])
-    accept = f", or accept that with netlink_remediate_accept: [{', '.join(words)}]" if words else " anew"
-    return f"it takes effect with a new start: {verb} {name}{accept}"
+def _word(entry: Mapping[str, str]) -> str:
+    """The word that has this collection start it anew, empty where it cannot: services of compose are made anew."""
+    if entry["kind"] == "process":
+        return ""
+    return "recreate" if entry["kind"] == "container" and "/" in entry["name"] else "restart"
+
+
+def _start(kind: str, name: str, word: str) -> str:
+    what = f"the daemon {name}" if kind == "daemon" else name
+    accept = f"{word} {what}, or accept that with netlink_remediate_accept: [{word}]" if word else f"start {what} anew"
+    return f"it takes effect with a new start: {accept}"
 
 
 def _start_of(finding: Finding) -> str:
@@ -302,5 +304,5 @@ def _start_of(finding: Finding) -> str:
     if remedy is None:
         return finding.advice or finding.summary
     item = Item(finding.workload, finding.cause, finding.reason, remedy.role, remedy.variables)
-    kind = "unit" if remedy.role == "netlink_unit" else "container"
-    return "; ".join(_start(kind, name, remedy.consent) for name, _entry in item.entries()) or finding.summary
+    word = "recreate" if "recreate" in remedy.consent else "restart"
+    return "; ".join(_start("", name, word) for name, _entry in item.entries()) or finding.summary

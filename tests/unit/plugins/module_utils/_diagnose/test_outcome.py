@@ -230,7 +230,20 @@ RESTART = [{"kind": "unit", "name": "agent.service"}]
             unit(grant=["cap_net_admin"]),
             "restart agent.service, or accept that with {}: [restart]",
         ),
-        ("container", "web1", container(cap_add=["NET_ADMIN"]), "recreate web1, or accept that with {}: [recreate]"),
+        (
+            "container",
+            "app/web",
+            container(cap_add=["NET_ADMIN"]),
+            "recreate app/web, or accept that with {}: [recreate]",
+        ),
+        ("container", "web1", container(cap_add=["NET_ADMIN"]), "restart web1, or accept that with {}: [restart]"),
+        (
+            "unit",
+            "web.service",
+            container(cap_add=["NET_ADMIN"]),
+            "restart web.service, or accept that with {}: [restart]",
+        ),
+        ("process", "web1", container(cap_add=["NET_ADMIN"]), "it takes effect with a new start: start web1 anew"),
         ("daemon", "docker", userns(daemon={"a": 1}), "restart the daemon docker, or accept that with {}: [restart]"),
     ],
 )
@@ -261,6 +274,23 @@ def test_a_start_that_was_due_before_and_is_accepted_is_previewed_and_fixed():
     assert states(outcome_of(REFUSED, None, [START], True, [plan], ["netlink_unit"])) == {"agent": "preview"}
     fixed = outcome_of(REFUSED, {"agent": "allowed"}, [], True, [plan], ["netlink_unit"])
     assert states(fixed) == {"agent": "fixed"}
+
+
+def test_of_two_containers_each_workload_is_told_its_own():
+    found = [finding(name, remedy=container(name, cap_add=["NET_ADMIN"])) for name in ("a1", "b1")]
+    waiting = [{"kind": "container", "name": name} for name in ("a1", "b1")]
+    calls = [call("netlink_container", ["a1", "b1"], restart_required=waiting)]
+    refused = dict.fromkeys(("a1", "b1"), "refused")
+    outcome = outcome_of(refused, refused, named=("a1", "b1"), plans=[planned(*found)], calls=calls)
+    assert ["restart a1" in one.why for one in outcome.results] == [True, False]
+    assert ["restart b1" in one.why for one in outcome.results] == [False, True]
+
+
+def test_a_container_whose_new_start_is_due_is_told_the_word_of_its_remedy():
+    again = container(adds=(), consent=["recreate"], recreate=True)
+    found = [finding(cause="container_without_capability", reason="not_applied", remedy=again, pending=True)]
+    outcome = outcome_of(REFUSED, REFUSED, found, True, [planned(*found)])
+    assert "recreate web1, or accept that with netlink_remediate_accept: [recreate]" in outcome.results[0].why
 
 
 def test_a_finding_that_waits_without_a_remedy_says_what_its_cause_advises():
