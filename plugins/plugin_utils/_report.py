@@ -87,16 +87,18 @@ def _finding_lines(finding: Finding) -> list[str]:
 
 
 def describe_variables(variables: Mapping[str, Any]) -> str:
-    """Variables of a role on one line, as YAML; empty values are left out."""
-    return ", ".join(f"{name}: {flow(value)}" for name, value in variables.items())
+    """Variables of a role on one line, as YAML; empty values are left out, but for settings by key (null removes)."""
+    return ", ".join(f"{name}: {flow(value, whole=True)}" for name, value in variables.items())
 
 
-def flow(value: Any) -> str:
-    """A value as YAML on one line, without the double quotes that Ansible's output would escape."""
+def flow(value: Any, *, whole: bool = False) -> str:
+    """A value as YAML on one line, without the double quotes that Ansible's output would escape.
+
+    Empty values of dictionaries are left out, unless it is the whole of one that is wanted.
+    """
     if isinstance(value, dict):
-        return (
-            "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items() if item not in (None, [], {})) + "}"
-        )
+        shown = {key: item for key, item in value.items() if whole or item not in (None, [], {})}
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in shown.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(flow(item) for item in value) + "]"
     if not isinstance(value, str):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from ansible_collections.netlink.remediation.plugins.plugin_utils._report import clean, flow
+from ansible_collections.netlink.remediation.plugins.plugin_utils._report import clean, describe_variables, flow
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,16 @@ def test_a_value_reads_back_as_it_was(value):
 
 def test_empty_values_of_a_dict_are_left_out():
     assert flow([{"name": "eth0", "netns": None, "routes": [], "mtu": 0}]) == "[{name: eth0, mtu: 0}]"
+
+
+def test_a_setting_that_is_removed_is_shown():
+    variables = {
+        "netlink_userns_daemon": {"userns-remap": None},
+        "netlink_userns_ranges": [{"user": "a", "start": None}],
+    }
+    assert describe_variables(variables) == (
+        "netlink_userns_daemon: {userns-remap: null}, netlink_userns_ranges: [{user: a}]"
+    )
 
 
 @pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\nb", "\u202eb", "a\x9bb", "\ud800"])
