@@ -20,7 +20,7 @@ from host import Host
 PODMAN = ["podman", "import", "-", "localhost/lab:base"]
 ENGINES = {
     "docker": ("docker", "lab:base", ""),
-    "podman": ("podman", "localhost/lab:base", "--pids-limit -1"),
+    "podman": ("podman", "localhost/lab:base", "--pids-limit 0"),
 }
 COMPOSE = """\
 services:
@@ -77,7 +77,8 @@ class Box:
         return done.stdout + done.stderr
 
     def remove(self) -> None:
-        self.host.run([self.case.engine, "rm", "-f", "box"])
+        at_once = ["-t", "0"] if self.case.engine == "podman" else []
+        self.host.run([self.case.engine, "rm", "-f", *at_once, "box"])
         self.host.sh("docker network prune -f; rm -rf /srv/app")
         self.host.run(["sh", "-c", self.case.tidy or "true"])
 
@@ -110,9 +111,9 @@ def test_a_healthy_container_is_allowed_without_a_finding(host: Host, box: Box) 
 @pytest.mark.parametrize("case", BROKEN, ids=by_name)
 def test_the_reason_is_named_and_mended_where_the_container_is_defined(host: Host, case: BoxCase, box: Box) -> None:
     assert re.search(case.symptom, box.said()), box.said()
-    untouched = host.snapshot()
+    untouched = files(host)
     result = host.diagnose(box.workload)
-    assert host.snapshot() == untouched, "the diagnosis changed the host"
+    assert files(host) == untouched, "the diagnosis changed the host"
     assert result["findings"], result
     first = result["findings"][0]
     assert (first["cause"], first["reason"]) == (case.cause, case.reason), result["findings"]

@@ -58,6 +58,9 @@ ln -s /proc/self/fd "$root/dev/fd"
 for number in 0:stdin 1:stdout 2:stderr; do ln -s "fd/${number%%:*}" "$root/dev/${number##*:}"; done
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
+# A container with a user namespace of its own may mount a proc only where one is seen whole (mount_too_revealing()).
+mkdir -p "$root/run/host/proc"
+mount -t proc -o nosuid,nodev,noexec proc "$root/run/host/proc"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 # The engines keep their layers as overlays, which need another filesystem than an overlay.
 for engine in docker containers containerd; do
@@ -84,7 +87,7 @@ find /etc /srv /usr/lib/systemd/system -xdev ! -path '/etc/docker/key.json' \
 find /etc /srv -xdev -type f ! -path '/etc/docker/key.json' -exec sha256sum {} + | sort
 getfattr -h -R -d -m - --absolute-names /srv 2>/dev/null || true
 echo "== network"
-ip -d address show | sed 's, tentative,,'
+ip address show | sed 's, tentative,,'
 ip -4 route show table all
 ip -6 route show table all
 grep -r -s . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf | sort || true

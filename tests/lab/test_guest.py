@@ -32,7 +32,7 @@ def guest(request: pytest.FixtureRequest) -> Guest:
     if os.geteuid() != 0:
         pytest.skip("needs root")
     try:
-        return Guest(request.config.getoption("--lab"))
+        return Guest(request.config.getoption("--lab") / "guest")
     except NoPackageError as exc:
         pytest.skip(str(exc))
 

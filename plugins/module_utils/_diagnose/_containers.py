@@ -38,7 +38,7 @@ def container_remedy(subject: Subject, container: Container, wanted: dict[str, A
     return Remedy(
         "netlink_container",
         {"netlink_container_containers": [entry]},
-        adds=[f"{adds}{where}"],
+        adds=[f"{adds}{where}"] if adds else [],
         disrupts=[f"container {container.name} is {'made anew' if word == 'recreate' else 'restarted'}"],
         consent=[word] if wanted.get("recreate") else [],
     )

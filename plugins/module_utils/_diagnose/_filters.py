@@ -162,7 +162,7 @@ def _holds(condition: list[Any], arguments: list[Any]) -> bool:
     if index >= len(arguments) or arguments[index] is None:
         return True
     number = arguments[index]
-    return {
+    answers: dict[str, bool] = {
         "SCMP_CMP_EQ": number == wanted,
         "SCMP_CMP_NE": number != wanted,
         "SCMP_CMP_LT": number < wanted,
@@ -170,4 +170,5 @@ def _holds(condition: list[Any], arguments: list[Any]) -> bool:
         "SCMP_CMP_GT": number > wanted,
         "SCMP_CMP_GE": number >= wanted,
         "SCMP_CMP_MASKED_EQ": number & wanted == (second or 0),
-    }.get(operator, True)
+    }
+    return answers.get(operator, True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._containers import container_remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Evidence,
@@ -218,10 +219,17 @@ def _remedy(subject: Subject, item: Sysctl, wanted: str, *, overridden: bool) ->
         if overridden:
             variables["netlink_sysctl_supersede"] = True
         return Remedy("netlink_sysctl", variables)
+    own = subject.container if subject.workload.target_ns is None else None
+    if own is not None:
+        remedy = container_remedy(subject, own, {"sysctls": settings}, "")
+        if remedy is not None:
+            return remedy
     path = netns_path(subject)
     if path is None:
         return None
-    return Remedy("netlink_sysctl", {"netlink_sysctl_namespaces": [{"netns": path, "settings": settings}]})
+    variables = {"netlink_sysctl_namespaces": [{"netns": path, "settings": settings}]}
+    text = f"it lasts until container {own.name} is made anew; its own --sysctl would last" if own else ""
+    return Remedy("netlink_sysctl", variables, disrupts=[text] if text else [])
 
 
 def netns_path(subject: Subject) -> Optional[str]:
