@@ -31,6 +31,8 @@ class Change:
     """
 
     kind: ClassVar[str]
+    # A restart: made after all other changes, and taken back after them, since it makes their values effective.
+    last: ClassVar[bool] = False
 
     def __init__(
         self,

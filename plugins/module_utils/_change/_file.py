@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
+from ansible_collections.netlink.remediation.plugins.module_utils._change._activate_unit import daemon_reload
 from ansible_collections.netlink.remediation.plugins.module_utils._change._path import (
     TEMPORARY,
     Place,
@@ -27,16 +28,21 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 # Checksums that the kernel makes of a file's own content and identity: a copy of them would be wrong.
 _NOT_COPIED = ("security.ima", "security.evm")
 
+# What is run after a file was written, by the name in details["then"]. It raises ChangeError.
+THEN: dict[str, Callable[[], None]] = {"daemon_reload": daemon_reload}
+
 
 class FileChange(Change):
     """A value is None (no such file) or {content: text (undecodable bytes as surrogates), mode: "0644", owner: uid,
     group: gid}. Extended attributes (SELinux label, ACL) stay those of the file that is replaced.
 
     details: xattrs: those of the file as it was, as hex, to give them back to one that was removed; directories: those
-    that are made for the file, and removed again with it when nothing else lies in them.
+    that are made for the file, and removed again with it when nothing else lies in them; then: key of THEN, for what
+    has to be told that the file is another one, after a revert too.
     """
 
     kind = "file"
+    _told = False
 
     @classmethod
     def of(
@@ -47,10 +53,12 @@ class FileChange(Change):
         mode: int = 0o644,
         workloads: Iterable[str] = (),
         disrupts: Iterable[str] = (),
+        then: Optional[str] = None,
     ) -> FileChange:
         """The change that gives a file this content; None removes it. mode: of a new file, others keep their own.
 
-        Owner and group of a new file are root. Raises ChangeError for a path that is not root's alone to change.
+        Owner and group of a new file are root. then: what is run after each write, see THEN. Raises ChangeError for a
+        path that is not root's alone to change.
         """
         with reach(path) as place:
             before, xattrs = _read(place)
@@ -58,7 +66,7 @@ class FileChange(Change):
             if content is not None:
                 new = {"mode": f"{mode:04o}", "owner": 0, "group": 0}
                 after = {**(before or new), "content": content}
-            details = {"xattrs": xattrs, "directories": place.missing}
+            details = {"xattrs": xattrs, "directories": place.missing, **({"then": then} if then else {})}
             return cls(place.path, before, after, workloads=workloads, disrupts=disrupts, details=details)
 
     def read(self) -> Any:
@@ -67,7 +75,17 @@ class FileChange(Change):
             return _read(place)[0]
 
     def write(self, value: Any) -> None:
-        """Replace, create or remove the file. Raises ChangeError."""
+        """Replace, create or remove the file, and tell who has to know. Raises ChangeError."""
+        self._told = False
+        self._put(value)
+        self._tell()
+
+    def _tell(self) -> None:
+        if "then" in self.details:
+            THEN[self.details["then"]]()
+        self._told = True
+
+    def _put(self, value: Any) -> None:
         try:
             with reach(self.target) as place:
                 if value is None:
@@ -106,12 +124,17 @@ class FileChange(Change):
             directory = os.path.dirname(directory)
 
     def settle(self) -> None:
-        """Remove the temporary file, and directories that were made for a file that did not come."""
+        """Remove the temporary file, and directories that were made for a file that did not come.
+
+        The write that was killed may not have come to telling who has to know.
+        """
         with reach(self.target) as place:
             if place.status() is None:
                 self._remove(place)
             else:
                 remove_file(place.directory, f".{place.name}{TEMPORARY}")
+        if not self._told:
+            self._tell()
 
     def validate(self) -> list[str]:
         """Raise ChangeError for a file of somebody else, or one that is read-only, immutable or a mount of its own."""

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change
+from ansible_collections.netlink.remediation.plugins.module_utils._change._activation import ActivationChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._file import FileChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._link import LinkChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._sysctl import SysctlChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._xattr import XattrChange
 
-KINDS: dict[str, type[Change]] = {kind.kind: kind for kind in (FileChange, XattrChange, SysctlChange, LinkChange)}
+KINDS: dict[str, type[Change]] = {
+    kind.kind: kind for kind in (FileChange, XattrChange, SysctlChange, LinkChange, ActivationChange)
+}

@@ -14,6 +14,7 @@ from typing import Any, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
+from ansible_collections.netlink.remediation.plugins.module_utils._change._activation import ActivationChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._kinds import KINDS
 from ansible_collections.netlink.remediation.plugins.module_utils._change._receipts import (
     PLANNED,
@@ -33,6 +34,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._resul
     displayable,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import verify
+from ansible_collections.netlink.remediation.plugins.module_utils._commands import use
 
 MOST_DAYS = 100_000  # The calendar of datetime begins not much earlier than that.
 
@@ -47,10 +49,20 @@ class Step:
 
 
 @dataclass
+class Restart:
+    """What is started anew because what it was started with is given back."""
+
+    entry: Entry
+    change: ActivationChange
+
+
+@dataclass
 class Rollback:
-    """What a revert does. settled: changes whose target holds the value of before already; left_alone: others'."""
+    """What a revert does. restarts: come after all steps, where they are accepted. settled: changes whose target holds
+    the value of before already; left_alone: others'."""
 
     steps: list[Step] = field(default_factory=list)
+    restarts: list[Restart] = field(default_factory=list)
     settled: list[Step] = field(default_factory=list)
     left_alone: list[dict[str, Any]] = field(default_factory=list)
 
@@ -58,6 +70,7 @@ class Rollback:
 def run_receipt(module: AnsibleModule) -> dict[str, Any]:
     """The module receipt: revert or prune what its options select. Raises ChangeError with one sentence."""
     require_root()
+    use(module)
     options = module.params
     _demand_one(options)
     with nullcontext() if module.check_mode or not load_receipts([]) else locked():
@@ -94,9 +107,40 @@ def plan_rollback(receipts: Sequence[Receipt], targets: Optional[Collection[str]
     foreseen: dict[tuple[str, str], Any] = {}
     for receipt in receipts:
         for entry in reversed(receipt.changes):
-            if entry.status != REVERTED and (targets is None or entry.target in targets):
+            if entry.status != REVERTED and not _is_last(entry) and (targets is None or entry.target in targets):
                 _plan_entry(plan, entry, foreseen)
+    for receipt in receipts:
+        for entry in reversed(receipt.changes):
+            if entry.status != REVERTED and _is_last(entry):
+                _plan_restart(plan, receipt, entry, foreseen)
     return plan
+
+
+def _is_last(entry: Entry) -> bool:
+    return entry.kind in KINDS and KINDS[entry.kind].last
+
+
+def _plan_restart(plan: Rollback, receipt: Receipt, entry: Entry, foreseen: dict[tuple[str, str], Any]) -> None:
+    """A restart is not taken back for its own sake: what runs is started anew when what it was started with is given
+    back, now or by an earlier revert. What does not run stays so.
+    """
+    names = entry.record.get("details", {}).get("files")
+    parts = [one for one in receipt.changes if not _is_last(one) and (names is None or one.target in names)]
+    back = {id(step.entry) for step in [*plan.steps, *plan.settled]}
+    if parts and not any(one.status == REVERTED or id(one) in back for one in parts):
+        return
+    key = entry.kind, entry.target
+    try:
+        change = rebuild(entry)
+        current = foreseen[key] if key in foreseen else change.read()
+    except (ChangeError, OSError) as exc:
+        _leave_alone(plan, entry, None, str(exc))
+        return
+    if parts and current == change.after and isinstance(change, ActivationChange):
+        plan.restarts.append(Restart(entry, change))
+        foreseen[key] = change.before
+    else:
+        plan.settled.append(Step(entry, change, current))
 
 
 def _plan_entry(plan: Rollback, entry: Entry, foreseen: dict[tuple[str, str], Any]) -> None:
@@ -138,6 +182,8 @@ def _revert(
     receipts: Sequence[Receipt], accept: Collection[str], check_mode: bool, targets: Optional[Collection[str]]
 ) -> dict[str, Any]:
     plan = plan_rollback(receipts, targets)
+    waiting = [restart for restart in plan.restarts if restart.change.word not in accept]
+    plan.steps += [Step(one.entry, one.change, one.change.after) for one in plan.restarts if one not in waiting]
     unvalidated = []
     for step in plan.steps:
         unvalidated += step.change.validate()
@@ -147,7 +193,7 @@ def _revert(
                     f"{step.entry.kind} {step.entry.target} is not reverted: {why}; accept it with {word}"
                 )
     if not check_mode:
-        _carry_out(plan, receipts)
+        _carry_out(plan, waiting, receipts)
     steps = [(step.change, step.current, step.change.before) for step in plan.steps]
     return {
         "changed": bool(steps),
@@ -157,13 +203,16 @@ def _revert(
         "receipts": [receipt.id for receipt in receipts],
         "receipt": None,
         "disrupts": list(dict.fromkeys(sentence for change, *_values in steps for sentence in change.disrupts)),
-        "restart_required": [],
+        "restart_required": [restart.change.instance for restart in waiting],
         "unvalidated": list(dict.fromkeys(unvalidated)),
     }
 
 
-def _carry_out(plan: Rollback, receipts: Sequence[Receipt]) -> None:
-    """Everything that can be taken back is, also when one step fails. Raises ChangeError for those that failed."""
+def _carry_out(plan: Rollback, waiting: Sequence[Restart], receipts: Sequence[Receipt]) -> None:
+    """Everything that can be taken back is, also when one step fails. Raises ChangeError for those that failed.
+
+    waiting: restarts that are not accepted; the receipts remember what still runs with what was taken back.
+    """
     failures = []
     for step in plan.settled:
         try:
@@ -178,7 +227,10 @@ def _carry_out(plan: Rollback, receipts: Sequence[Receipt]) -> None:
             step.entry.status = REVERTED
         except (ChangeError, OSError) as exc:
             failures.append(f"{step.entry.kind} {step.entry.target} could not be reverted: {exc}")
-    touched = {id(step.entry) for step in [*plan.settled, *plan.steps]}
+    for restart in waiting:
+        restart.change.wait()
+        restart.entry.record["details"] = restart.change.details
+    touched = {id(step.entry) for step in [*plan.settled, *plan.steps]} | {id(restart.entry) for restart in waiting}
     for receipt in receipts:
         if any(id(entry) in touched for entry in receipt.changes):
             save(receipt)

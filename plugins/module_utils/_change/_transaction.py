@@ -11,6 +11,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
+from ansible_collections.netlink.remediation.plugins.module_utils._change._activation import ActivationChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._receipts import (
     APPLIED,
     PLANNED,
@@ -25,6 +26,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._recei
     save,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._result import describe_changes, describe_diff
+from ansible_collections.netlink.remediation.plugins.module_utils._commands import use
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 
 __all__ = ["CHANGE_ARGUMENTS", "require_root", "run_changes", "verify"]
@@ -55,13 +57,18 @@ def run_changes(
     unvalidated: Iterable[str] = (),
     restart_required: Iterable[dict[str, str]] = (),
 ) -> dict[str, Any]:
-    """Make the changes, all or none, in order; in check mode validate them only. Returns what the module returns.
+    """Make the changes, all or none, in order, restarts last; in check mode validate them only. Returns what the module
+    returns.
 
-    unvalidated, restart_required: go into the result as they are. Raises ChangeError with one sentence; then the host
-    is as it was before, unless the sentence says what could not be taken back.
+    unvalidated, restart_required: go into the result as they are; restarts that are deferred are added to the latter.
+    Raises ChangeError with one sentence; then the host is as it was before, unless the sentence says what could not be
+    taken back.
     """
     require_root()
-    todo = [change for change in changes if change.before != change.after]
+    use(module)
+    deferred = [change for change in changes if isinstance(change, ActivationChange) and change.deferred]
+    todo = [change for change in changes if change.before != change.after and change not in deferred]
+    todo.sort(key=lambda change: change.last)
     sentences = [*unvalidated, *(sentence for change in todo for sentence in change.validate())]
     receipt = None
     if todo:
@@ -70,23 +77,27 @@ def run_changes(
         with locked():
             todo = _still_to_do(todo)
             if todo:
-                receipt = _apply(todo, module._name, module.params.get("run_id"))
+                receipt = _apply(todo, deferred, module._name, module.params.get("run_id"))
     return {
         "changed": bool(todo),
         "diff": describe_diff([(change, change.before, change.after) for change in todo]),
         "changes": describe_changes([(change, change.before, change.after) for change in todo]),
         "receipt": {"id": receipt.id, "path": receipt.path} if receipt else None,
         "disrupts": _unique(sentence for change in todo for sentence in change.disrupts),
-        "restart_required": list(restart_required),
+        "restart_required": [*restart_required, *(change.instance for change in deferred)],
         "unvalidated": _unique(sentences),
     }
 
 
 def _still_to_do(changes: Sequence[Change]) -> list[Change]:
     """Look again under the lock: another run may have done the same since, or something else."""
-    todo = []
+    todo: list[Change] = []
     for change in changes:
         found = change.read()
+        if isinstance(change, ActivationChange) and todo:
+            change.renew()  # Whatever runs now runs without what is changed here.
+            todo.append(change)
+            continue
         if found == change.after:
             continue
         if found != change.before:
@@ -95,9 +106,14 @@ def _still_to_do(changes: Sequence[Change]) -> list[Change]:
     return todo
 
 
-def _apply(changes: Sequence[Change], module: str, run_id: Any) -> Receipt:
-    """The receipt is on disk before the first step, with every step: a run that is killed can be reverted."""
-    entries = [Entry(change.kind, change.target, PLANNED, change.record()) for change in changes]
+def _apply(changes: Sequence[Change], deferred: Sequence[ActivationChange], module: str, run_id: Any) -> Receipt:
+    """The receipt is on disk before the first step, with every step: a run that is killed can be reverted.
+
+    Those deferred are in it as planned: sooner or later somebody else makes them.
+    """
+    for restart in deferred:
+        restart.renew()
+    entries = [Entry(change.kind, change.target, PLANNED, change.record()) for change in [*changes, *deferred]]
     receipt = new_receipt(module, run_id, entries)
     begun: list[Change] = []
     try:
@@ -106,7 +122,7 @@ def _apply(changes: Sequence[Change], module: str, run_id: Any) -> Receipt:
             begun.append(change)
             change.write(change.after)
             verify(change, change.after)
-        for entry in entries:
+        for entry in entries[: len(changes)]:
             entry.status = APPLIED
         save(receipt)
     except BaseException as exc:
@@ -128,9 +144,11 @@ def verify(change: Change, value: Any) -> None:
 
 
 def _undo(changes: Sequence[Change], receipt: Receipt) -> list[str]:
-    """Take back the changes, newest first, and the receipt with them. Returns sentences on what stays changed."""
+    """Take back the changes, newest first and restarts last, and the receipt with them. Returns sentences on what stays
+    changed.
+    """
     left = []
-    for number, change in reversed(list(enumerate(changes))):
+    for number, change in sorted(enumerate(changes), key=lambda item: (item[1].last, -item[0])):
         try:
             if change.read() != change.before:
                 change.write(change.before)
