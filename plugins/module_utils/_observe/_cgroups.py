@@ -5,26 +5,19 @@
 
 from __future__ import annotations
 
-import glob
-import json
 import os
 import re
-from typing import Any, Callable, Optional
+from dataclasses import dataclass
+from typing import Callable, Optional
 
 # docker, containerd, cri-o and podman name a cgroup after the 64 hex digits of the container. Theirs are
 # docker-ID.scope, cri-containerd-ID.scope, crio-ID.scope, libpod-ID.scope, SLICE:cri-containerd:ID and plain ID.
 _CONTAINER = re.compile(r"^(?:(?P<kind>.*)[-:])?(?P<id>[0-9a-f]{64})(?:\.scope)?$")
+# Its payload is in a cgroup of that name, below the scope that machined registered or the unit that started it.
+_NSPAWN = re.compile(r"/(?:machine-(?P<machine>[^/]+)\.scope|systemd-nspawn@(?P<name>[^/]+)\.service)/payload(?:/|$)")
 _LXC = re.compile(r"(?:^|/)(?:lxc\.payload[./]|lxc/)(?P<name>[^/]+)")
 _UNIT_SUFFIXES = (".service", ".scope")
 _ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
-
-DOCKER_CONTAINERS = "/var/lib/docker/containers/*/config.v2.json"
-PODMAN_CONTAINERS = (
-    "/var/lib/containers/storage/*-containers/containers.json",
-    "/home/*/.local/share/containers/storage/*-containers/containers.json",
-    "/root/.local/share/containers/storage/*-containers/containers.json",
-)
-CRIO_CONTAINERS = "/var/lib/containers/storage/*-containers/*/userdata/config.json"
 
 
 def parse_cgroup(content: bytes) -> tuple[Optional[str], Optional[str], Optional[str]]:
@@ -58,7 +51,22 @@ def _container(path: str) -> Optional[str]:
         if match and not (match["kind"] or "").endswith("conmon"):
             return match["id"]
     match = _LXC.search(path)
-    return match["name"] if match else None
+    if match:
+        return match["name"]
+    match = _NSPAWN.search(path)
+    return _decode(match["machine"] or match["name"]) if match else None
+
+
+def engine_of(path: str) -> Optional[str]:
+    """The engine that a container's cgroup is named by; None where it says nothing."""
+    for part in reversed(path.split("/")):
+        match = _CONTAINER.match(part)
+        if match and match["kind"]:
+            kind = match["kind"].rpartition(":")[2]
+            return {"libpod": "podman", "libpod-payload": "podman", "crio": "cri-o"}.get(kind, kind)
+        if match:
+            return "docker" if f"/docker/{part}" in path else "cri-containerd" if "/kubepods" in path else None
+    return "lxc" if _LXC.search(path) else "nspawn" if _NSPAWN.search(path) else None
 
 
 def processes_of_unit(unit: str) -> list[int]:
@@ -79,23 +87,68 @@ def processes_of_unit(unit: str) -> list[int]:
 def processes_of_container(name_or_id: str) -> list[int]:
     """The processes of a container, the main one first.
 
-    name_or_id: the id or its beginning, or the name where the engine keeps it on disk (docker, podman, cri-o, LXC). A
+    name_or_id: the id or its beginning, or the name where the engine keeps it on disk (all but plain containerd). A
     name or beginning that fits more than one container names none.
     """
     # Imported here: most runs name no container, and the reader of containers imports this one.
-    from ansible_collections.netlink.remediation.plugins.module_utils._observe._containers import ids_of_name
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._containers import (
+        ids_of_name,
+        recorded_process,
+    )
 
     members = _containers("/")
-    ids = {name_or_id} if name_or_id in members else {name_or_id, *ids_of_name(name_or_id), *_ids_of_name(name_or_id)}
+    ids = {name_or_id} if name_or_id in members else {name_or_id, *ids_of_name(name_or_id)}
     found = [name for name in members if name in ids]
     if not found:
         found = [name for name in members if len(name) == 64 and name.startswith(name_or_id)]
+    if not found and name_or_id:
+        pid = recorded_process(name_or_id)
+        return [pid] if pid else []
     return _main_first(members[found[0]]) if len(found) == 1 else []
 
 
-def container_processes(root: str = "/") -> dict[str, list[int]]:
-    """The processes of each container that runs, the main one first. root: where the host's /proc is."""
-    return {name: _main_first(pids, root) for name, pids in _containers(root).items()}
+@dataclass
+class Member:
+    """A process as its cgroup and its parent tell about its container. start: in clock ticks since boot."""
+
+    pid: int
+    parent: int
+    start: int
+    cgroup: str
+    unit: Optional[str]
+    arguments: list[str]
+
+
+def container_members(root: str = "/") -> dict[str, Member]:
+    """The main process of each container that runs and has a cgroup of that name. root: where the host's /proc is."""
+    found = {}
+    for name, pids in _containers(root).items():
+        ordered = _main_first(pids, root)
+        member = member_of(ordered[0], root) if ordered else None
+        if member is not None:
+            found[name] = member
+    return found
+
+
+def member_of(pid: int, root: str = "/") -> Optional[Member]:
+    """A process; None when it is gone."""
+    try:
+        parent, start = _parent_and_start(pid, root)
+        path, unit, _container_id = parse_cgroup(_content(pid, "cgroup", root))
+        words = _content(pid, "cmdline", root).decode("utf-8", "replace").split("\0")
+    except (OSError, ValueError, IndexError):
+        return None
+    return Member(pid, parent, start, path or "/", unit, words[:-1])
+
+
+def _content(pid: int, name: str, root: str) -> bytes:
+    with open(os.path.join(root, f"proc/{pid}/{name}"), "rb", buffering=0) as file:
+        return file.read(1 << 20)
+
+
+def _parent_and_start(pid: int, root: str) -> tuple[int, int]:
+    fields = _content(pid, "stat", root).rpartition(b")")[2].split(None, 20)
+    return int(fields[1]), int(fields[19])
 
 
 def _containers(root: str) -> dict[str, list[int]]:
@@ -130,36 +183,7 @@ def _main_first(pids: list[int], root: str = "/") -> list[int]:
     facts = {}
     for pid in pids:
         try:
-            with open(os.path.join(root, f"proc/{pid}/stat"), "rb", buffering=0) as file:
-                fields = file.read().rpartition(b")")[2].split(None, 20)
+            facts[pid] = _parent_and_start(pid, root)
         except OSError:
             continue
-        facts[pid] = (int(fields[1]), int(fields[19]))
     return sorted(facts, key=lambda pid: (facts[pid][0] in facts, facts[pid][1], pid))
-
-
-def _ids_of_name(name: str) -> set[str]:
-    ids = set()
-    for path in glob.glob(DOCKER_CONTAINERS):
-        config = _json(path)
-        if isinstance(config, dict) and str(config.get("Name", "")).lstrip("/") == name:
-            ids.add(str(config.get("ID", "")))
-    for pattern in PODMAN_CONTAINERS:
-        for path in glob.glob(pattern):
-            for entry in _json(path) or []:
-                if name in (entry.get("names") or []):
-                    ids.add(str(entry.get("id", "")))
-    for path in glob.glob(CRIO_CONTAINERS):
-        config = _json(path)
-        notes = config.get("annotations") if isinstance(config, dict) else None
-        if notes and name in (notes.get("io.kubernetes.cri-o.Name"), notes.get("io.kubernetes.container.name")):
-            ids.add(path.split("/")[-3])
-    return ids
-
-
-def _json(path: str) -> Any:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return None

@@ -5,17 +5,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import container_processes
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import (
+    Member,
+    container_members,
+    engine_of,
+    member_of,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._containerd import containerd_places
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._docker import docker_places
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._lxc import lxc_places
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._nspawn import nspawn_places, read_machine
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._owners import Owners
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._podman import podman_places
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import namespace_inode
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import Files, Place
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import (
+    Files,
+    Place,
+    mapping,
+    number,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, Unseen
 
-# Shorter beginnings of an id fit too many.
-_ENGINES = (docker_places,)
+_ENGINES = (docker_places, podman_places, containerd_places, lxc_places, nspawn_places)
+
+# Where runtimes note the process that they started: directory of the container, file in it, keys of its pid and start.
+_RUNTIMES = (
+    ("/run/docker/runtime-runc/moby", "state.json", "init_process_pid", "init_process_start"),
+    ("/run/runc", "state.json", "init_process_pid", "init_process_start"),
+    ("/run/crun", "status", "pid", "process-start-time"),
+)
 
 
 def observe_containers(
@@ -28,20 +49,35 @@ def observe_containers(
     """
     if only is not None and not only:
         return {}
-    files = Files(root, unseen)
-    found = [place.read() for place in _chosen(_places(files), only)]
-    processes = container_processes(root)
-    for container in found:
-        pids = processes.get(container.id, [])
-        container.pid = pids[0] if pids else None
+    files, members = Files(root, unseen), container_members(root)
+    places = {place.id: place for place in _places(files)}
+    owners, found = Owners(files), {}
+    for identifier in _chosen(places, members, only):
+        place, member = places.get(identifier), members.get(identifier)
+        member = member or _recorded(files, identifier, root)
+        container = place.read() if place and not _runs_by_itself(place, member) else None
+        container = container or _of_cgroup(files, identifier, member)
+        if member is not None:
+            container.pid = member.pid
+        _see_owner(owners, container, member, root)
         _see_namespaces(container, root)
-    return {container.id: container for container in found}
+        found[identifier] = container
+    return found
 
 
 def ids_of_name(name: str) -> set[str]:
     """The ids of the containers that have a name."""
+    return {place.id for place in _places(Files("/", [])) if name in place.names()}
+
+
+def recorded_process(name: str) -> Optional[int]:
+    """The init of a container, by id or name, whose cgroup does not name it: as its runtime noted it."""
     files = Files("/", [])
-    return {place.id for place in _places(files) if name in place.names()}
+    for place in _places(files):
+        if place.id == name or name in place.names():
+            member = _recorded(files, place.id, "/")
+            return member.pid if member else None
+    return None
 
 
 def _places(files: Files) -> list[Place]:
@@ -52,24 +88,67 @@ def _places(files: Files) -> list[Place]:
     return list(found.values())
 
 
-def _chosen(places: list[Place], only: Optional[Collection[str]]) -> list[Place]:
+def _chosen(places: dict[str, Place], members: Iterable[str], only: Optional[Collection[str]]) -> list[str]:
+    """Ids, those that are on disk first, then those that only have a cgroup."""
+    ids = list(dict.fromkeys([*places, *members]))
     if only is None:
-        return places
-    chosen: dict[str, Place] = {}
-    rest = set(only)
-    for place in places:
-        if place.id in rest:
-            chosen[place.id] = place
-    rest -= set(chosen)
-    if rest:  # Names are in files; a container that is named by its id needs none to be opened.
-        for place in places:
-            if rest.intersection(place.names()) or any(_begins(place.id, name) for name in rest):
-                chosen[place.id] = place
-    return [place for place in places if place.id in chosen]
+        return ids
+    chosen = set(ids) & set(only)
+    rest = set(only) - chosen
+    if rest:  # Names are in files; for a container that is named by its id none of the others is opened.
+        chosen |= {name for name in ids if any(_begins(name, beginning) for beginning in rest)}
+        chosen |= {place.id for place in places.values() if rest.intersection(place.names())}
+    return [name for name in ids if name in chosen]
 
 
 def _begins(identifier: str, beginning: str) -> bool:
     return len(identifier) == 64 and bool(beginning) and identifier.startswith(beginning)
+
+
+def _runs_by_itself(place: Place, member: Optional[Member]) -> bool:
+    """A running nspawn container is as its command line has it, not as machinectl would start it."""
+    return member is not None and engine_of(member.cgroup) == "nspawn" and len(place.id) != 64
+
+
+def _of_cgroup(files: Files, identifier: str, member: Optional[Member]) -> Container:
+    """A container of which no engine keeps anything here: systemd-nspawn's, or one inside of another container."""
+    engine = (engine_of(member.cgroup) if member else None) or "unknown"
+    if engine == "nspawn" and member is not None:
+        supervisor = member_of(member.parent, files.root)
+        return read_machine(files, identifier, supervisor.arguments if supervisor else [])
+    files.miss(
+        f"container {identifier}", "it has a cgroup, but no engine keeps its specification in a known place here"
+    )
+    return Container(identifier, identifier, engine)
+
+
+def _recorded(files: Files, identifier: str, root: str) -> Optional[Member]:
+    """The init of a container without a cgroup that names it, if that process still is the one that was started."""
+    places = [*_RUNTIMES]
+    for space in files.names("/run/containerd/runc"):
+        places.append((f"/run/containerd/runc/{space}", *_RUNTIMES[0][1:]))
+    for uid in files.names("/run/user"):
+        places += [(f"/run/user/{uid}/{item[0].rpartition('/')[2]}", *item[1:]) for item in _RUNTIMES[1:]]
+    for directory, name, pid_key, start_key in places:
+        state = mapping(files.data(f"{directory}/{identifier}/{name}"))
+        pid, start = number(state.get(pid_key)), number(state.get(start_key))
+        member = member_of(pid, root) if pid else None
+        if member is not None and member.start == start:
+            return member
+    return None
+
+
+def _see_owner(owners: Owners, container: Container, member: Optional[Member], root: str) -> None:
+    """podman's monitor, or with a quadlet all of it, is in the cgroup of the unit; so is the command of nspawn."""
+    unit = None
+    if member is not None and container.engine in ("podman", "nspawn"):
+        monitor = member_of(member.parent, root)
+        units = (member.unit, monitor.unit if monitor else None)
+        unit = next((name for name in units if name and name.endswith(".service")), None)
+    if container.engine == "nspawn":
+        container.owner.unit = unit
+    elif container.engine in ("docker", "podman", "containerd"):
+        owners.see(container, unit)
 
 
 def _see_namespaces(container: Container, root: str) -> None:

@@ -13,6 +13,7 @@ import re
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._labels import owner_of_labels
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import (
     apply_specification,
     mask_of,
@@ -27,7 +28,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._spec
     words,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._tasks import DOCKER, states, tasks
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Container
 
 CONFIGURATION = "/etc/docker/daemon.json"
 DATA_ROOT = "/var/lib/docker"
@@ -36,8 +37,10 @@ _ID = re.compile(r"^[0-9a-f]{64}$")
 
 # What a container gets without cap_add and cap_drop (daemon/pkg/oci/caps).
 DEFAULT = mask_of(
-    ["chown", "dac_override", "fsetid", "fowner", "mknod", "net_raw", "setgid", "setuid", "setfcap", "setpcap"]
-    + ["net_bind_service", "sys_chroot", "kill", "audit_write"]
+    (
+        *("chown", "dac_override", "fsetid", "fowner", "mknod", "net_raw", "setgid", "setuid", "setfcap", "setpcap"),
+        *("net_bind_service", "sys_chroot", "kill", "audit_write"),
+    )
 )
 
 
@@ -136,30 +139,3 @@ def granted_capabilities(add: list[str], drop: list[str], privileged: bool) -> i
     if everything[0]:
         return ALL_CAPABILITIES & ~dropped
     return added if everything[1] else (DEFAULT | added) & ~dropped
-
-
-def owner_of_labels(labels: dict[str, str]) -> ContainerOwner:
-    """Who started the container, as the labels tell that compose, swarm, Kubernetes and podman's units put on it."""
-    if "com.docker.compose.project" in labels:
-        files = labels.get("com.docker.compose.project.config_files", "")
-        return ContainerOwner(
-            "compose",
-            project=labels["com.docker.compose.project"],
-            service=labels.get("com.docker.compose.service"),
-            files=[name for name in files.split(",") if name],
-            directory=labels.get("com.docker.compose.project.working_dir"),
-        )
-    if "io.kubernetes.pod.name" in labels:
-        return ContainerOwner(
-            "kubernetes",
-            service=labels.get("io.kubernetes.container.name"),
-            pod=labels["io.kubernetes.pod.name"],
-            namespace=labels.get("io.kubernetes.pod.namespace"),
-        )
-    if "com.docker.swarm.service.name" in labels:
-        return ContainerOwner(
-            "swarm",
-            project=labels.get("com.docker.stack.namespace"),
-            service=labels["com.docker.swarm.service.name"],
-        )
-    return ContainerOwner()

@@ -52,7 +52,7 @@ def apply_specification(container: Container, specification: Any) -> None:
     container.sysctls = texts(linux.get("sysctl"))
 
 
-def annotations(specification: Any) -> dict[str, str]:
+def notes_of(specification: Any) -> dict[str, str]:
     """What engines note in the specification for themselves."""
     return texts(mapping(specification).get("annotations"))
 

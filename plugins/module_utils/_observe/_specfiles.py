@@ -100,6 +100,18 @@ class Files:
         """Sorted names in a directory, [] where there is none."""
         return [name for name in list_names(directory, self.root, self.unseen) if printable(name) == name]
 
+    def is_directory(self, path: str) -> bool:
+        """Whether there is a directory."""
+        try:
+            os.close(open_below(path, self.root, os.O_PATH | os.O_DIRECTORY))
+        except OSError:
+            return False
+        return True
+
+    def is_link(self, path: str) -> bool:
+        """Whether a symbolic link is there."""
+        return os.path.islink(os.path.join(self.root, path.lstrip("/")))
+
     def homes(self) -> list[str]:
         """Home directories in which engines without privilege may keep something."""
         return ["/root", *(f"/home/{name}" for name in self.names("/home"))]
