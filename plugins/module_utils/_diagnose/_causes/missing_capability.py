@@ -11,6 +11,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._con
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import after_start
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
     claims,
+    grants,
     runs_as_root,
     unit_remedy,
 )
@@ -182,6 +183,8 @@ def _unit_remedy(subject: Subject, unit: Unit, actor: Actor, capability: str) ->
             f"{unit.name} is started as root and goes on {who} by itself: let the program keep {capability}, or start "
             "it with User= and AmbientCapabilities=."
         )
+    if grants(unit, CAP_NET_ADMIN):
+        return None, f"{unit.name} grants {capability} at its start, and the program drops it: let the program keep it."
     where = " over the HOST network" if subject.host_network else ""
     return unit_remedy(subject, unit, grant=capability, adds=f"{unit.name} gains {capability}{where}"), ""
 
