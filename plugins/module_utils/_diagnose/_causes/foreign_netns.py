@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._containers import CHANGEABLE, advice_for
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import ABOVE
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import blames_private_users
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
@@ -15,7 +16,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     CAPABILITIES,
     NETLINK_ROUTE,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Remedy
 
 CAUSE = Cause(
     "5",
@@ -109,6 +110,10 @@ def _finding(subject: Subject, actor: Actor, reason: str, operation: str, gate: 
     if own is not None and own.parent is not None:
         mapping = ", ".join(f"{line.inside} {line.outside} {line.count}" for line in own.uid_map)
         evidence.append(Evidence("uid_map", f"user:[{own.inode}] of uid {own.owner_uid}: {mapping or 'empty'}"))
+    remedy = _remedy(subject) if reason == "userns_remap" else None
+    advice = "" if remedy else ADVICE[reason]
+    if remedy is None and reason == "userns_remap" and subject.container is not None:
+        advice += " " + advice_for(subject.container, {"userns": "host"})
     return subject.finding(
         CAUSE,
         reason,
@@ -118,7 +123,21 @@ def _finding(subject: Subject, actor: Actor, reason: str, operation: str, gate: 
         policy_owner="container engine" if reason == "userns_remap" else "host",
         summary=summary,
         evidence=evidence + subject.probe_evidence(asked),
-        advice=ADVICE[reason],
+        remedy=remedy,
+        advice=advice,
+    )
+
+
+def _remedy(subject: Subject) -> Optional[Remedy]:
+    """The host's user namespace for that container, where its definition can be changed from here."""
+    container = subject.container
+    if container is None or container.owner.kind not in CHANGEABLE:
+        return None
+    return Remedy(
+        "netlink_userns",
+        {"netlink_userns_containers": [{"container": container.name, "userns": "host"}]},
+        adds=[f"root of container {container.name} is root of the host, as far as its capabilities go"],
+        disrupts=[f"container {container.name} is made anew; files of its volumes keep their remapped owners"],
     )
 
 
