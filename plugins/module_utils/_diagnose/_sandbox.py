@@ -14,6 +14,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Evidence, Remedy, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import capability_set, effective, is_true
 
+DROP_IN = "50-netlink-remediation.conf"  # what the module unit_dropin writes
+
 
 def lines(unit: Unit, name: str) -> list[Directive]:
     """The assignments of a directive of [Service] that are in force, after resets."""
@@ -71,9 +73,19 @@ def blames_bounding_set(subject: Subject, actor: Optional[Actor], bit: int) -> b
     return not credentials.bounding >> bit & 1
 
 
+def lifted(subject: Subject, name: str) -> bool:
+    """Whether our drop-in lifted a directive after what runs was started, which still has it."""
+    unit = subject.unit
+    if unit is None or not unit.stale or subject.process is None:
+        return False
+    return any(line.name == name and line.file.endswith(f"/{DROP_IN}") for line in unit.directives)
+
+
 def blames_private_users(subject: Subject, gate: str) -> bool:
     """Whether the unit's own user namespace is why its capabilities do not count for its network namespace."""
-    return subject.unit is not None and enabled(subject.unit, "PrivateUsers") and gate in ("ack", "unshare", "setns")
+    if subject.unit is None or gate not in ("ack", "unshare", "setns"):
+        return False
+    return enabled(subject.unit, "PrivateUsers") or lifted(subject, "PrivateUsers")
 
 
 def private_network(subject: Subject) -> Optional[Directive]:
@@ -85,7 +97,7 @@ def private_network(subject: Subject) -> Optional[Directive]:
     own = lines(unit, "PrivateNetwork")
     if path:
         return path[-1]
-    return own[-1] if own and enabled(unit, "PrivateNetwork") else None
+    return own[-1] if own and (enabled(unit, "PrivateNetwork") or lifted(subject, "PrivateNetwork")) else None
 
 
 def blocked(subject: Subject) -> list[Blocked]:

@@ -11,7 +11,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._cau
     interface_of,
     route_interface_of,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import Blocked
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import Blocked, needed_calls
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
     blames_bounding_set,
     blames_private_users,
@@ -20,6 +20,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._san
     claims,
     enabled,
     evidence,
+    lifted,
     private_network,
     unit_remedy,
 )
@@ -62,6 +63,7 @@ def judge(subject: Subject) -> list[Finding]:
     if unit is None:
         return []
     found = [_blocked(subject, unit, reason, calls) for reason, calls in _by_reason(blocked(subject)).items()]
+    found += [] if found else _old_filter(subject, unit)
     for finding in (_privilege(subject, unit), _network(subject, unit), _tunables(subject, unit)):
         found += [finding] if finding else []
     return found
@@ -98,6 +100,17 @@ def _blocked(subject: Subject, unit: Unit, reason: str, calls: list[Blocked]) ->
     )
 
 
+def _old_filter(subject: Subject, unit: Unit) -> list[Finding]:
+    """What runs has a filter from before ours was lifted; which one cannot be seen."""
+    if subject.process is None or not subject.process.threads[0].credentials.seccomp:
+        return []
+    names = [name for name in _BLOCKERS if lifted(subject, name)]
+    if not names or not needed_calls(subject.workload.operations):
+        return []
+    text = f"{names[0]}= of {unit.name} lets netlink pass by now, but {subject.workload.name} was started before that."
+    return [_not_restarted(subject, unit, "socket", text, names=tuple(names), effect="may_refuse")]
+
+
 def _stale_filter(subject: Subject, unit: Unit) -> bool:
     """Whether what runs may still have a filter of before: then it is not known to be this one."""
     return unit.stale and subject.process is not None
@@ -117,7 +130,8 @@ def _privilege(subject: Subject, unit: Unit) -> Optional[Finding]:
             if reason == "user_manager":
                 return _user_manager(subject, unit, gate, bit)
             if reason == "not_restarted":
-                return _not_restarted(subject, unit, gate, bit)
+                text = f"{unit.name} grants {CAPABILITIES[bit]} by now, but {subject.workload.name} was started before that."
+                return _not_restarted(subject, unit, gate, text, capability=bit)
             if reason == "capability_bounding_set":
                 return _bounding_set(subject, unit, bit, gate, operation)
             if reason == "no_new_privileges":
@@ -133,19 +147,18 @@ def _asks_privilege(subject: Subject) -> bool:
     return any(subject.needs(actor, name) for actor in subject.actors for name in subject.workload.operations)
 
 
-def _not_restarted(subject: Subject, unit: Unit, gate: str, bit: int) -> Finding:
-    name = CAPABILITIES[bit]
+def _not_restarted(subject: Subject, unit: Unit, gate: str, summary: str, **more: Any) -> Finding:
     return _finding(
         subject,
         unit,
         "not_restarted",
-        ("AmbientCapabilities", "CapabilityBoundingSet", "User"),
+        more.pop("names", ("AmbientCapabilities", "CapabilityBoundingSet", "User")),
         gate=gate,
-        capability=bit,
-        summary=f"The files of {unit.name} grant {name} by now, but {subject.workload.name} was started before that.",
+        summary=summary,
         remedy=unit_remedy(subject, unit, restart=True),
         advice=f"Restart {unit.name}.",
         pending=True,
+        **more,
     )
 
 
@@ -164,6 +177,9 @@ def _user_manager(subject: Subject, unit: Unit, gate: str, bit: int) -> Finding:
 
 
 def _private_users(subject: Subject, unit: Unit, gate: str, bit: int, operation: str) -> Finding:
+    if lifted(subject, "PrivateUsers"):
+        text = f"PrivateUsers= of {unit.name} is off by now, but {subject.workload.name} was started before that."
+        return _not_restarted(subject, unit, gate, text, names=("PrivateUsers",), capability=bit)
     return _finding(
         subject,
         unit,
@@ -229,6 +245,9 @@ def _network(subject: Subject, unit: Unit) -> Optional[Finding]:
         return None
     if namespace is None and names == ["lo"]:
         return None
+    if lifted(subject, "PrivateNetwork"):
+        text = f"PrivateNetwork= of {unit.name} is off by now, but {subject.workload.name} was started before that."
+        return _not_restarted(subject, unit, "object", text, names=("PrivateNetwork",))
     remedy = None
     if line.name == "PrivateNetwork":
         adds = f"{unit.name} reaches the HOST network"
@@ -248,11 +267,15 @@ def _network(subject: Subject, unit: Unit) -> Optional[Finding]:
 
 def _tunables(subject: Subject, unit: Unit) -> Optional[Finding]:
     """A unit that switches forwarding itself cannot, while /proc/sys is read-only for it."""
-    if "forward" not in subject.workload.operations or not enabled(unit, "ProtectKernelTunables"):
+    old = lifted(subject, "ProtectKernelTunables")
+    if "forward" not in subject.workload.operations or not (enabled(unit, "ProtectKernelTunables") or old):
         return None
     switches = [item for item in subject.state.sysctls if item.net_ns == subject.net_ns and item.key.endswith("ward")]
     if all(item.value == "1" for item in switches):
         return None
+    if old:
+        text = f"ProtectKernelTunables= of {unit.name} is off by now, but {subject.workload.name} was started before."
+        return _not_restarted(subject, unit, "write", text, names=("ProtectKernelTunables",))
     return _finding(
         subject,
         unit,

@@ -128,6 +128,32 @@ def test_what_the_files_grant_by_now_waits_for_a_restart(credentials: Credential
     assert finding.remedy.variables == {"netlink_unit_units": [{"unit": "w.service", "restart": True}]}
 
 
+def ours(*lines: str) -> Unit:
+    """A unit whose last line is our drop-in's, written after what runs was started."""
+    made = unit(*lines, stale=True)
+    made.directives[-1] = dataclasses.replace(made.directives[-1], file=f"{FILE}.d/50-netlink-remediation.conf", line=2)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("lines", "more"),
+    [
+        (("RestrictAddressFamilies=AF_INET", "RestrictAddressFamilies=AF_NETLINK"), {"seccomp": 2}),
+        (("PrivateNetwork=yes", "PrivateNetwork=no"), {"net_ns": OWN_NET, "interface": "eth7"}),
+        (("PrivateUsers=yes", "PrivateUsers=no"), {"user_ns": 7}),
+    ],
+)
+def test_what_our_drop_in_lifted_waits_for_a_restart(lines: tuple[str, ...], more: dict[str, Any]) -> None:
+    filtered = dataclasses.replace(ROOT, seccomp=more.pop("seccomp", 0))
+    user_ns = more.pop("user_ns", INIT_USER)
+    found = state(filtered, unit=ours(*lines), answer="allowed", **more)
+    found.processes[42].threads[0].user_ns = user_ns
+    found.user_namespaces[7] = UserNamespace(7, INIT_USER, 0)
+    finding = first(found)
+    assert (finding.cause, finding.reason, finding.pending) == ("unit_sandbox", "not_restarted", True)
+    assert diagnose(found).verdicts[0].verdict in ("refused", "unknown")
+
+
 def test_a_change_of_the_files_that_grants_nothing_is_no_reason_to_restart() -> None:
     finding = first(state(USER, unit=unit("User=daemon", stale=True)))
     assert (finding.cause, finding.reason) == ("missing_capability", "not_root")
