@@ -107,7 +107,7 @@ def _old_filter(subject: Subject, unit: Unit) -> list[Finding]:
     names = [name for name in _BLOCKERS if lifted(subject, name)]
     if not names or not needed_calls(subject.workload.operations):
         return []
-    text = f"{names[0]}= of {unit.name} lets netlink pass by now, but {subject.workload.name} was started before that."
+    text = f"{names[0]}= of {unit.name} lets netlink pass by now, but {subject.workload.name} was started before."
     return [_not_restarted(subject, unit, "socket", text, names=tuple(names), effect="may_refuse")]
 
 
@@ -130,7 +130,7 @@ def _privilege(subject: Subject, unit: Unit) -> Optional[Finding]:
             if reason == "user_manager":
                 return _user_manager(subject, unit, gate, bit)
             if reason == "not_restarted":
-                text = f"{unit.name} grants {CAPABILITIES[bit]} by now, but {subject.workload.name} was started before that."
+                text = f"{unit.name} grants {CAPABILITIES[bit]} by now, but {subject.workload.name} was started before."
                 return _not_restarted(subject, unit, gate, text, capability=bit)
             if reason == "capability_bounding_set":
                 return _bounding_set(subject, unit, bit, gate, operation)
@@ -178,7 +178,7 @@ def _user_manager(subject: Subject, unit: Unit, gate: str, bit: int) -> Finding:
 
 def _private_users(subject: Subject, unit: Unit, gate: str, bit: int, operation: str) -> Finding:
     if lifted(subject, "PrivateUsers"):
-        text = f"PrivateUsers= of {unit.name} is off by now, but {subject.workload.name} was started before that."
+        text = f"PrivateUsers= of {unit.name} is off by now, but {subject.workload.name} was started before."
         return _not_restarted(subject, unit, gate, text, names=("PrivateUsers",), capability=bit)
     return _finding(
         subject,
@@ -246,7 +246,7 @@ def _network(subject: Subject, unit: Unit) -> Optional[Finding]:
     if namespace is None and names == ["lo"]:
         return None
     if lifted(subject, "PrivateNetwork"):
-        text = f"PrivateNetwork= of {unit.name} is off by now, but {subject.workload.name} was started before that."
+        text = f"PrivateNetwork= of {unit.name} is off by now, but {subject.workload.name} was started before."
         return _not_restarted(subject, unit, "object", text, names=("PrivateNetwork",))
     remedy = None
     if line.name == "PrivateNetwork":
