@@ -69,7 +69,7 @@ def _call(role: str, workloads: list[str], result: dict[str, Any]) -> Call:
         (result.get("receipt") or {}).get("id"),
         any(change.get("kind") == "activation" for change in changes),
         result.get("restart_required") or [],
-        [text if isinstance(text, str) else str(text.get("text", "")) for text in result.get("advice") or []],
+        {entry["container"]: entry["text"] for entry in result.get("advice") or []},
     )
 
 

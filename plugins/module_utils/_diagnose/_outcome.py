@@ -93,7 +93,7 @@ class Course:
 
     def changed(self, item: Item) -> bool:
         """Whether the role of an item changed anything for it, as far as the modules tell."""
-        return any(call.changed and call.serves(item) for call in self.calls)
+        return any(call.changed_for(item) for call in self.calls)
 
 
 def judge_outcome(
@@ -214,8 +214,10 @@ def _why_refused(course: Course, name: str, state: str) -> str:
     parts += [entry.why for plan in course.plans[-1:] for entry in plan.withheld if entry.workload == name]
     ran = {call.role for call in course.calls}
     idle = [item for item in course.items(name) if item.role in ran and not course.changed(item)]
-    parts += [f"{item.role} changed nothing" for item in idle]
-    parts += [text for item in idle for call in course.calls if call.serves(item) for text in call.advice]
+    parts += [f"role {item.role} changed nothing for it" for item in idle]
+    for item in idle:
+        names = [name for name, _entry in item.entries()]
+        parts += [call.advice[name] for call in course.calls for name in names if name in call.advice]
     sentences = [part.rstrip(".") for part in parts if part]
     return ". ".join(
         dict.fromkeys(part[0].upper() + part[1:] if place else part for place, part in enumerate(sentences))

@@ -110,7 +110,7 @@ class Call:
     """What one module answered to a role. workloads: those for whom the role was called.
 
     receipt: id of what it left on the host. activated: it started something anew. restart_required: what has to be
-    started anew still, each with kind and name. advice: what it did not do itself.
+    started anew still, each with kind and name. advice: container that it did not change -> what to do instead.
     """
 
     role: str
@@ -119,11 +119,17 @@ class Call:
     receipt: Optional[str] = None
     activated: bool = False
     restart_required: list[dict[str, str]] = field(default_factory=list)
-    advice: list[str] = field(default_factory=list)
+    advice: dict[str, str] = field(default_factory=dict)
 
     def serves(self, item: Item) -> bool:
         """Whether it was made for an item."""
         return self.role == item.role and item.workload in self.workloads
+
+    def changed_for(self, item: Item) -> bool:
+        """Whether it changed something for an item, as far as it tells: what it advises on it did not change."""
+        names = [name for name, _entry in item.entries()]
+        left = [name for name in names if name not in self.advice]
+        return self.changed and self.serves(item) and bool(left or not names)
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------

@@ -49,6 +49,16 @@ def test_outcome_says_what_has_to_be_started_anew():
     assert (later["pending"], later["roles"]) == (["agent"], {})
 
 
+def test_outcome_reads_the_advice_of_a_module():
+    wanted = {"role": "netlink_container", "variables": {"netlink_container_containers": [{"container": "web1"}]}}
+    found = diagnosis(finding(remedy=wanted), kind="container", container="web1")
+    agent = [{"name": "agent", "container": "web1"}]
+    made = plan(found["findings"], workloads=agent)
+    advice = [{"container": "web1", "text": "Patch the pod.", "commands": ["kubectl patch"]}]
+    judged = outcome(found, None, agent, [made], [done("netlink_container", changed=False, advice=advice)])
+    assert judged["lines"][0].startswith("agent: REFUSED: ") and judged["lines"][0].endswith("Patch the pod")
+
+
 def test_outcome_reads_the_results_of_a_loop_and_of_a_skipped_task():
     found = diagnosis(finding(advice="Do it by hand.", remedy=None))
     loop = {"role": "x", "workloads": ["agent"], "results": [{"changed": True, "results": []}, {"changed": False}]}

@@ -307,11 +307,20 @@ def test_a_finding_that_waits_without_a_remedy_says_what_its_cause_advises():
 @pytest.mark.parametrize("after", [REFUSED, None], ids=["run", "check mode"])
 def test_a_role_that_changed_nothing_mends_nothing_and_says_what_it_advises(after):
     found = [finding(remedy=container(cap_add=["NET_ADMIN"]))]
-    calls = [call("netlink_container", changed=False, receipt=None, advice=["Add --cap-add NET_ADMIN."])]
+    calls = [call("netlink_container", changed=False, receipt=None, advice={"web1": "Add --cap-add NET_ADMIN."})]
     outcome = outcome_of(REFUSED, after, found, True, [planned(*found)], calls=calls)
     assert states(outcome) == {"agent": "refused"}
-    assert "Netlink_container changed nothing. Add --cap-add NET_ADMIN" in outcome.failures[0]
+    assert "Role netlink_container changed nothing for it. Add --cap-add NET_ADMIN" in outcome.failures[0]
     assert outcome.revert == []
+
+
+def test_a_container_that_a_role_only_advised_on_is_not_mended_by_what_it_did_to_another():
+    found = [finding(name, remedy=container(name, cap_add=["NET_ADMIN"])) for name in ("a1", "b1")]
+    calls = [call("netlink_container", ["a1", "b1"], advice={"b1": "Patch the pod."})]
+    refused = dict.fromkeys(("a1", "b1"), "refused")
+    outcome = outcome_of(refused, None, found, True, [planned(*found)], calls=calls, named=("a1", "b1"))
+    assert states(outcome) == {"a1": "preview", "b1": "refused"}
+    assert outcome.failures == ["b1: b1 is refused. Role netlink_container changed nothing for it. Patch the pod"]
 
 
 def test_a_workload_that_passes_without_a_change_is_no_success_of_ours():
