@@ -25,7 +25,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._exec
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import (
     netns_inode,
     observe_namespaces,
-    read_subordinate_ids,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import (
     namespace_inode,
@@ -33,6 +32,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
     read_process,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sockets import netlink_holders
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._subids import observe_subordinate_ids
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,
     Executable,
@@ -88,10 +88,7 @@ def namespace_facts(options: dict[str, Any]) -> dict[str, Any]:
         "net_namespaces": [
             {key: value for key, value in to_plain(nets[inode]).items() if key not in hidden} for inode in sorted(nets)
         ],
-        "subordinate_ids": {
-            "uid": read_subordinate_ids("/etc/subuid", unseen),
-            "gid": read_subordinate_ids("/etc/subgid", unseen),
-        },
+        "subordinate_ids": to_plain(observe_subordinate_ids(unseen)),
         "unseen": to_plain(unseen),
     }
 

@@ -252,6 +252,10 @@ ansible_facts:
                   description: Name or uid of the user.
                   returned: always
                   type: str
+                uid:
+                  description: The uid of the owner; null if there is no such user.
+                  returned: always
+                  type: int
                 first:
                   description: First id.
                   returned: always
@@ -260,6 +264,36 @@ ansible_facts:
                   description: Number of ids.
                   returned: always
                   type: int
+                file:
+                  description: The file.
+                  returned: always
+                  type: str
+                line:
+                  description: Number of the line.
+                  returned: always
+                  type: int
+                overlaps:
+                  description: Ids that somebody else has too.
+                  returned: always
+                  type: list
+                  elements: dict
+                  contains:
+                    first:
+                      description: The first of these ids.
+                      returned: always
+                      type: int
+                    last:
+                      description: The last one.
+                      returned: always
+                      type: int
+                    other:
+                      description: The owner of the other range, or whose ids they are, such as V(user www-data).
+                      returned: always
+                      type: str
+                    line:
+                      description: Number of the line of the other range; null if they are not of a range.
+                      returned: always
+                      type: int
             gid:
               description: Lines of C(/etc/subgid).
               returned: always
@@ -270,6 +304,10 @@ ansible_facts:
                   description: Name or uid of the user.
                   returned: always
                   type: str
+                uid:
+                  description: The uid of the owner; null if there is no such user.
+                  returned: always
+                  type: int
                 first:
                   description: First id.
                   returned: always
@@ -278,6 +316,36 @@ ansible_facts:
                   description: Number of ids.
                   returned: always
                   type: int
+                file:
+                  description: The file.
+                  returned: always
+                  type: str
+                line:
+                  description: Number of the line.
+                  returned: always
+                  type: int
+                overlaps:
+                  description: Ids that somebody else has too.
+                  returned: always
+                  type: list
+                  elements: dict
+                  contains:
+                    first:
+                      description: The first of these ids.
+                      returned: always
+                      type: int
+                    last:
+                      description: The last one.
+                      returned: always
+                      type: int
+                    other:
+                      description: The owner of the other range, or whose ids they are, such as V(user www-data).
+                      returned: always
+                      type: str
+                    line:
+                      description: Number of the line of the other range; null if they are not of a range.
+                      returned: always
+                      type: int
         unseen:
           description: What could not be read; each kind of file once.
           returned: always

@@ -213,26 +213,6 @@ def read_map(path: str) -> list[IdRange]:
     return [IdRange(*map(int, line.split())) for line in read_bytes(path).splitlines()]
 
 
-def read_subordinate_ids(path: str, unseen: list[Unseen]) -> list[dict[str, object]]:
-    """The lines of /etc/subuid or /etc/subgid (subuid(5)) as {"owner": name or id, "first": int, "count": int}."""
-    ranges: list[dict[str, object]] = []
-    try:
-        lines = read_bytes(path).decode("utf-8", "replace").splitlines()
-    except FileNotFoundError:
-        return ranges
-    except OSError as exc:
-        unseen.append(Unseen(path, _reason(exc)))
-        return ranges
-    for number, line in enumerate(lines, 1):
-        owner, _colon, numbers = line.partition(":")
-        first, _colon, count = numbers.partition(":")
-        if first.isdigit() and count.strip().isdigit():
-            ranges.append({"owner": owner, "first": int(first), "count": int(count)})
-        elif line.strip() and not line.startswith("#"):
-            unseen.append(Unseen(f"{path}:{number}", "not of the form owner:first:count"))
-    return ranges
-
-
 def _open(path: str, unseen: list[Unseen]) -> Optional[int]:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -14,7 +14,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._join
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import (
     netns_inode,
     observe_namespaces,
-    read_subordinate_ids,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_process
 from ansible_collections.netlink.remediation.plugins.module_utils._state import IdRange, to_plain
@@ -164,15 +163,3 @@ def test_the_inode_of_a_network_namespace_is_that_of_the_file(running):
 def test_what_is_no_network_namespace_is_refused(path):
     with pytest.raises(OSError):
         netns_inode(path)
-
-
-def test_subordinate_ids_are_read_line_by_line(tmp_path):
-    path = tmp_path / "subuid"
-    path.write_text("# comment\nalice:100000:65536\n1001:165536:10\n\nbob:x:1\n")
-    unseen = []
-    assert read_subordinate_ids(str(path), unseen) == [
-        {"owner": "alice", "first": 100000, "count": 65536},
-        {"owner": "1001", "first": 165536, "count": 10},
-    ]
-    assert [item.source for item in unseen] == [f"{path}:5"]
-    assert read_subordinate_ids(str(tmp_path / "nothing"), unseen) == []
