@@ -15,6 +15,7 @@ from typing import Callable, Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     ALL_CAPABILITIES,
     CAPABILITIES,
+    capability_names,
     errno_name,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive
@@ -22,6 +23,30 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 # The system calls of netlink clients, measured by refusing one after the other. ip, tc and bridge do not work without
 # the first four; ip sends with sendmsg, tc, nft and Python with sendto; Python receives with recvfrom, others recvmsg.
 NETLINK_CALLS = ("socket", "setsockopt", "bind", "getsockname", "sendmsg", "sendto", "recvmsg", "recvfrom")
+
+# Directives that install a seccomp filter when they are on, and how "systemctl show" prints them when they are off.
+FILTERS = {
+    "RestrictAddressFamilies": "~",
+    "SystemCallFilter": "~",
+    "SystemCallLog": "~",
+    "SystemCallArchitectures": "",
+    **dict.fromkeys(
+        (
+            "DynamicUser",
+            "LockPersonality",
+            "PrivateDevices",
+            "ProtectClock",
+            "ProtectHostname",
+            "ProtectKernelLogs",
+            "ProtectKernelModules",
+            "ProtectKernelTunables",
+            "RestrictNamespaces",
+            "RestrictRealtime",
+            "RestrictSUIDSGID",
+        ),
+        "no",
+    ),
+}
 
 # Kinds of namespaces that RestrictNamespaces= knows.
 NAMESPACE_KINDS = frozenset(["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"])
@@ -118,14 +143,13 @@ def _namespaces(found: list[Directive], line: Directive) -> list[Directive]:
 
 
 _RULES: dict[str, Rule] = {
+    **dict.fromkeys((name for name, off in FILTERS.items() if off == "no"), _switch),
     "User": _replace,
     "Group": _replace,
     "Type": _replace,
-    "DynamicUser": _switch,
     "NoNewPrivileges": _switch,
     "PrivateNetwork": _switch,
     "PrivateUsers": _private_users,
-    "ProtectKernelTunables": _switch,
     "NetworkNamespacePath": _path,
     "CapabilityBoundingSet": _capabilities,
     "AmbientCapabilities": _capabilities,
@@ -239,6 +263,27 @@ def _answer(text: str) -> str:
     if text == "kill":
         return "SIGSYS"
     return errno_name(int(text)) if text.isdigit() and len(text) <= 4 else text
+
+
+def as_shown(name: str, values: Sequence[str]) -> Optional[str]:
+    """What "systemctl show" prints for a directive with these lines in force; None when there is none.
+
+    The sets of a SystemCallFilter= stay as written, and so do specifiers.
+    """
+    if not values:
+        return None
+    if name in ("CapabilityBoundingSet", "AmbientCapabilities"):
+        return " ".join(capability_names(capability_set(values, ambient=name == "AmbientCapabilities") or 0))
+    if name == "RestrictAddressFamilies":
+        allow, families = address_families(values) or (False, frozenset())
+        return ("" if allow else "~") + " ".join(sorted(families))
+    if name == "RestrictNamespaces":
+        kinds = namespaces(values)
+        return "no" if kinds is None else " ".join(sorted(kinds)) or "yes"
+    rule = _RULES.get(name)
+    if rule in (_switch, _private_users):
+        return "yes" if not _is_boolean(values[-1]) or is_true(values[-1]) else "no"
+    return values[-1] if rule in (_replace, _path) else " ".join(values)
 
 
 def parse_exec(value: str) -> tuple[str, str, list[str]]:

@@ -140,7 +140,7 @@ def _network_option(setting: Setting, interfaces: set[str], root: str) -> Found:
         # IPMasquerade=yes is the old word for ipv4; IPForward=yes means both.
         ipv6 = value != "ipv4" and not (setting.name == "IPMasquerade" and value in _TRUE)
         # Since 256 IPMasquerade= switches the links, before that the whole host (NEWS of 256).
-        per_link = setting.name == "IPMasquerade" and (_systemd_version(root) or 0) >= 256
+        per_link = setting.name == "IPMasquerade" and (systemd_version(root) or 0) >= 256
         entry = PersistedSysctl("1", printable(setting.file), setting.line)
         for version, whole, on in (("4", _FORWARD4, value != "ipv6"), ("6", _FORWARD6, ipv6)):
             keys = [f"net/ipv{version}/conf/{name}/forwarding" for name in sorted(interfaces)] if per_link else [whole]
@@ -220,7 +220,7 @@ def _drop_ins(pattern: str, root: str, unseen: list[Unseen]) -> list[Setting]:
     return [setting for path in paths for setting in parse_ini(read_text(path, root, unseen) or "", path)]
 
 
-def _systemd_version(root: str) -> Optional[int]:
+def systemd_version(root: str) -> Optional[int]:
     """Major version of the installed systemd, from the name of its shared library; None when unknown."""
     paths = [
         path
