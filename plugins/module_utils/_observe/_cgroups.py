@@ -96,12 +96,14 @@ def processes_of_container(name_or_id: str) -> list[int]:
         recorded_process,
     )
 
+    if not name_or_id:
+        return []
     members = _containers("/")
     ids = {name_or_id} if name_or_id in members else {name_or_id, *ids_of_name(name_or_id)}
     found = [name for name in members if name in ids]
     if not found:
         found = [name for name in members if len(name) == 64 and name.startswith(name_or_id)]
-    if not found and name_or_id:
+    if not found:
         pid = recorded_process(name_or_id)
         return [pid] if pid else []
     return _main_first(members[found[0]]) if len(found) == 1 else []

@@ -20,7 +20,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._spec
     items,
     mapping,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._tasks import DOCKER, states, tasks
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._tasks import is_docker, states, tasks
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner
 
 # Annotations of containerd's CRI plugin (internal/cri/annotations) and of nerdctl (pkg/labels).
@@ -32,7 +32,7 @@ def containerd_places(files: Files) -> list[Place]:
     """The containers with a task, in all of containerd's namespaces but docker's."""
     found: dict[str, Place] = {}
     for space, name, path in tasks(files, states(files)):
-        if space not in DOCKER:
+        if not is_docker(space):
             names = functools.partial(_names, files, path)
             found.setdefault(name, Place(name, names, functools.partial(_read, files, name, path)))
     return list(found.values())

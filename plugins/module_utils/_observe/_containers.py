@@ -33,7 +33,6 @@ _ENGINES = (docker_places, podman_places, containerd_places, lxc_places, nspawn_
 
 # Where runtimes note the process that they started: directory of the container, file in it, keys of its pid and start.
 _RUNTIMES = (
-    ("/run/docker/runtime-runc/moby", "state.json", "init_process_pid", "init_process_start"),
     ("/run/runc", "state.json", "init_process_pid", "init_process_start"),
     ("/run/crun", "status", "pid", "process-start-time"),
 )
@@ -65,9 +64,9 @@ def observe_containers(
     return found
 
 
-def ids_of_name(name: str) -> set[str]:
+def ids_of_name(name: str, root: str = "/") -> set[str]:
     """The ids of the containers that have a name."""
-    return {place.id for place in _places(Files("/", [])) if name in place.names()}
+    return {place.id for place in _places(Files(root, [])) if name in place.names()}
 
 
 def recorded_process(name: str) -> Optional[int]:
@@ -125,10 +124,10 @@ def _of_cgroup(files: Files, identifier: str, member: Optional[Member]) -> Conta
 def _recorded(files: Files, identifier: str, root: str) -> Optional[Member]:
     """The init of a container without a cgroup that names it, if that process still is the one that was started."""
     places = [*_RUNTIMES]
-    for space in files.names("/run/containerd/runc"):
-        places.append((f"/run/containerd/runc/{space}", *_RUNTIMES[0][1:]))
+    for parent in ("/run/containerd/runc", "/run/docker/runtime-runc"):
+        places += [(f"{parent}/{space}", *_RUNTIMES[0][1:]) for space in files.names(parent)]
     for uid in files.names("/run/user"):
-        places += [(f"/run/user/{uid}/{item[0].rpartition('/')[2]}", *item[1:]) for item in _RUNTIMES[1:]]
+        places += [(f"/run/user/{uid}/{item[0].rpartition('/')[2]}", *item[1:]) for item in _RUNTIMES]
     for directory, name, pid_key, start_key in places:
         state = mapping(files.data(f"{directory}/{identifier}/{name}"))
         pid, start = number(state.get(pid_key)), number(state.get(start_key))

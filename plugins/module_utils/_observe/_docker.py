@@ -13,6 +13,10 @@ import re
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._daemon_json import (
+    DATA_ROOT,
+    observe_dockerds,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._labels import owner_of_labels
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import (
     apply_specification,
@@ -27,11 +31,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._spec
     word,
     words,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._tasks import DOCKER, states, tasks
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._tasks import is_docker, states, tasks
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Container
 
-CONFIGURATION = "/etc/docker/daemon.json"
-DATA_ROOT = "/var/lib/docker"
 _REMAPPED = re.compile(r"^\d+\.\d+$")  # With userns-remap, the data lies in a directory named UID.GID.
 _ID = re.compile(r"^[0-9a-f]{64}$")
 
@@ -46,12 +48,14 @@ DEFAULT = mask_of(
 
 def docker_places(files: Files) -> list[Place]:
     """All containers that docker keeps, running or not."""
-    settings = mapping(files.data(CONFIGURATION))
-    execution = word(settings.get("exec-root"))
-    running = [*states(files), *([f"{execution}/containerd/daemon"] if execution else [])]
-    specifications = {name: path for space, name, path in tasks(files, running) if space in DOCKER}
-    data = [word(settings.get(key)) for key in ("data-root", "graph")]
-    records = _records(files, [*filter(None, data), DATA_ROOT, *(f"{h}/.local/share/docker" for h in files.homes())])
+    daemons = observe_dockerds(files.unseen, root=files.root)
+    own = [word(item.flags.get("exec-root", item.settings.get("exec-root"))) for item in daemons]
+    running = [*states(files), *(f"{path}/containerd/daemon" for path in own if path)]
+    users = [f"{home}/.local/share/docker" for home in files.homes()]
+    records = _records(files, [*(item.data_root for item in daemons), DATA_ROOT, *users])
+    # The namespace can be configured; docker's ids are its own.
+    found = tasks(files, running)
+    specifications = {name: path for space, name, path in found if is_docker(space) or name in records}
     return [
         Place(
             name,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import Files
@@ -19,8 +20,13 @@ STATES = (
 )
 RUNTIMES = ("io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux")
 
-# The namespaces of containerd that are docker's.
-DOCKER = ("moby", "plugins.moby")
+# The namespaces of containerd that are docker's, with userns-remap followed by "-UID.GID".
+_DOCKER = re.compile(r"(plugins\.)?moby(-\d+\.\d+)?")
+
+
+def is_docker(namespace: str) -> bool:
+    """Whether a namespace of containerd is the one that docker takes."""
+    return bool(_DOCKER.fullmatch(namespace))
 
 
 def states(files: Files) -> list[str]:

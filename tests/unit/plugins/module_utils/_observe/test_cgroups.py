@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 
 import pytest
 
-from ansible_collections.netlink.remediation.plugins.module_utils._observe import _cgroups
+from ansible_collections.netlink.remediation.plugins.module_utils._observe import _containers
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import (
+    container_members,
+    engine_of,
+    member_of,
     parse_cgroup,
     processes_of_container,
     processes_of_unit,
@@ -45,6 +47,20 @@ PATHS = [
     ("/lxc.payload.web1/system.slice/ssh.service", "ssh.service", "web1"),
     ("/lxc/web1", None, "web1"),
     ("/lxc.monitor.web1", None, None),
+    # Seen from a cgroup namespace beside it.
+    (f"/../docker-{ID}.scope", f"docker-{ID}.scope", ID),
+    (f"/../../kubepods.slice/cri-containerd-{ID}.scope", f"cri-containerd-{ID}.scope", ID),
+    ("/..", None, None),
+    # systemd-nspawn, by itself, by its template, and its command itself.
+    (r"/machine.slice/machine-web\x2d1.scope/payload/system.slice/a.service", "a.service", "web-1"),
+    ("/machine.slice/machine-web.scope/payload", "machine-web.scope", "web"),
+    ("/machine.slice/systemd-nspawn@web.service/payload", "systemd-nspawn@web.service", "web"),
+    ("/machine.slice/systemd-nspawn@web.service/supervisor", "systemd-nspawn@web.service", None),
+    # A virtual machine.
+    (r"/machine.slice/machine-qemu\x2d1\x2dvm.scope/libvirt/emulator", r"machine-qemu\x2d1\x2dvm.scope", None),
+    # Incus and LXD, a project's too, and LXC within docker.
+    ("/lxc.payload.project_web1/init.scope", "init.scope", "project_web1"),
+    (f"/docker/{ID}/lxc.payload.web1", None, ID),
     (f"/system.slice/{ID[:63]}.service", f"{ID[:63]}.service", None),
 ]
 
@@ -115,25 +131,42 @@ def test_a_beginning_that_fits_two_containers_names_none(cgroup):
     assert processes_of_container(beginning + "0") == pids
 
 
-def test_the_processes_of_a_container_are_found_by_id_prefix_and_name(cgroup, tmp_path, monkeypatch):
+def test_the_processes_of_a_container_are_found_by_id_prefix_and_name(cgroup, monkeypatch):
     identifier = f"{os.getpid():064x}"[::-1]
     pids = cgroup(f"docker-{identifier}.scope")
     assert processes_of_container(identifier) == processes_of_container(identifier[:12]) == pids
-    assert processes_of_container("web") == processes_of_container(OTHER) == []
+    assert processes_of_container("web") == processes_of_container(OTHER) == processes_of_container("") == []
 
-    docker = tmp_path / identifier / "config.v2.json"
-    docker.parent.mkdir()
-    docker.write_text(json.dumps({"ID": identifier, "Name": "/web"}))
-    monkeypatch.setattr(_cgroups, "DOCKER_CONTAINERS", str(tmp_path / "*" / "config.v2.json"))
-    assert processes_of_container("web") == pids and processes_of_container("we") == []
+    monkeypatch.setattr(_containers, "ids_of_name", {"web": {identifier}, "two": {identifier, OTHER}}.get)
+    assert processes_of_container("web") == processes_of_container("two") == pids
 
-    podman = tmp_path / "containers.json"
-    podman.write_text(json.dumps([{"id": identifier, "names": ["db"]}, {"id": OTHER}]))
-    monkeypatch.setattr(_cgroups, "PODMAN_CONTAINERS", (str(podman),))
-    assert processes_of_container("db") == pids
 
-    crio = tmp_path / identifier / "userdata" / "config.json"
-    crio.parent.mkdir()
-    crio.write_text(json.dumps({"annotations": {"io.kubernetes.container.name": "cache"}}))
-    monkeypatch.setattr(_cgroups, "CRIO_CONTAINERS", str(tmp_path / "*" / "userdata" / "config.json"))
-    assert processes_of_container("cache") == pids
+def test_the_main_process_of_each_container_is_told_with_its_parent_and_command(cgroup):
+    identifier = f"{os.getpid():064x}"[::-1]
+    shell, _child = cgroup(f"libpod-{identifier}.scope")
+    member = container_members()[identifier]
+    assert (member.pid, member.parent, member.unit) == (shell, os.getpid(), f"libpod-{identifier}.scope")
+    assert member.arguments[:2] == ["sh", "-c"] and member == member_of(shell)
+    assert member_of(2**22 + 1) is None
+
+
+ENGINES = [
+    (f"/system.slice/docker-{ID}.scope", "docker"),
+    (f"/docker/{ID}", "docker"),
+    (f"/machine.slice/libpod-{ID}.scope/container", "podman"),
+    (f"/system.slice/web.service/libpod-payload-{ID}", "podman"),
+    (f"/kubepods.slice/cri-containerd-{ID}.scope", "cri-containerd"),
+    (f"/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}", "cri-containerd"),
+    (f"/kubepods/besteffort/pod1/{ID}", "cri-containerd"),
+    (f"/kubepods.slice/crio-{ID}.scope", "cri-o"),
+    (f"/lxc.payload.web1/system.slice/docker-{ID}.scope", "docker"),
+    ("/lxc.payload.web1/init.scope", "lxc"),
+    ("/machine.slice/machine-web.scope/payload", "nspawn"),
+    (f"/somewhere/{ID}", None),
+    ("/system.slice/ssh.service", None),
+]
+
+
+@pytest.mark.parametrize(("path", "engine"), ENGINES)
+def test_the_engine_is_told_by_the_name_of_the_cgroup(path, engine):
+    assert engine_of(path) == engine
