@@ -391,8 +391,8 @@ class Seccomp:
 class ContainerOwner:
     """Where the definition of a container lies, and so where a change belongs.
 
-    kind: compose, quadlet, unit (a unit whose command starts it), kubernetes, lxc, nspawn, or hand (an engine's
-    command). project, service, files, directory: of compose, from the labels it puts on the container. unit: of a
+    kind: compose, quadlet, unit (a unit whose command starts it), kubernetes, swarm, lxc, incus, lxd, nspawn, or hand
+    (an engine's command). project, service, files, directory: of compose, from the labels it puts on the container. unit: of a
     quadlet or unit. files: of the others: the .container file, the LXC configuration, the .nspawn file. pod, namespace:
     of Kubernetes; service is then the name of the container in the pod.
     """
@@ -412,12 +412,14 @@ class Container:
     """A container as its engine has it on disk: the OCI runtime specification if there is one, else its configuration.
 
     id: of the engine (a name for LXC and nspawn). engine: docker, podman, containerd, cri-containerd, cri-o, lxc,
-    nspawn. pid: of its init on the host, None when it does not run. specification: the file that was read. user:
+    incus, lxd, nspawn. engine_uid: owner of the file that was read, other than 0 for what users keep for themselves.
+    pid: of its init on the host, None when it does not run. specification: the file that was read. user:
     "uid:gid" that its process is started with. capabilities: configured sets by name (bounding, effective, permitted,
     inheritable, ambient) as bit masks; empty when unknown. privileged: the engine was told so. user_ns, net_ns: "own",
     "host", "container:ID", "path:PATH". uid_map: of its own user namespace, as configured. apparmor, selinux: labels it
     is started with. sysctls: as configured. granted, granted_user: capabilities and user that its definition adds by
-    now (an override or drop-in of this collection), which a container of before does not have. seccomp: None when it has no filter or it is unknown (seccomp_known tells).
+    now (an override or drop-in of this collection), which a container of before does not have. seccomp: None when it
+    has no filter or it is unknown (seccomp_known tells).
     """
 
     id: str
@@ -440,6 +442,7 @@ class Container:
     sysctls: dict[str, str] = field(default_factory=dict)
     granted: int = 0
     granted_user: Optional[str] = None
+    engine_uid: int = 0
     owner: ContainerOwner = field(default_factory=ContainerOwner)
 
 

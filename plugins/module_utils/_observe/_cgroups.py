@@ -81,7 +81,7 @@ def processes_of_unit(unit: str) -> list[int]:
         return wanted in parts or wanted in map(_decode, parts)
 
     found = _members(belongs)
-    return _main_first([pid for pid, container in found if container is None] or [pid for pid, _id in found])
+    return _main_first([pid for pid, container, _path in found if container is None] or [item[0] for item in found])
 
 
 def processes_of_container(name_or_id: str) -> list[int]:
@@ -154,17 +154,21 @@ def _parent_and_start(pid: int, root: str) -> tuple[int, int]:
 
 
 def _containers(root: str) -> dict[str, list[int]]:
-    members: dict[str, list[int]] = {}
-    for pid, container in _members(lambda _path, container: container is not None, root):
-        members.setdefault(str(container), []).append(pid)
-    return members
+    """The processes of each container. Users may name cgroups as they like, below their own slice: what is there and
+    elsewhere too is not there.
+    """
+    found: dict[str, list[int]] = {}
+    users: dict[str, list[int]] = {}
+    for pid, container, path in _members(lambda _path, container: container is not None, root):
+        (users if "/user.slice/" in path else found).setdefault(str(container), []).append(pid)
+    return {**users, **found}
 
 
 def _decode(unit: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unit)
 
 
-def _members(belongs: Callable[[str, Optional[str]], bool], root: str = "/") -> list[tuple[int, Optional[str]]]:
+def _members(belongs: Callable[[str, Optional[str]], bool], root: str = "/") -> list[tuple[int, Optional[str], str]]:
     found = []
     place = os.path.join(root, "proc")
     for name in os.listdir(place):
@@ -176,7 +180,7 @@ def _members(belongs: Callable[[str, Optional[str]], bool], root: str = "/") -> 
         except OSError:
             continue
         if path is not None and belongs(path, container):
-            found.append((int(name), container))
+            found.append((int(name), container, path))
     return found
 
 

@@ -56,8 +56,8 @@ def observe_containers(
         member = member or _recorded(files, identifier, root)
         container = place.read() if place and not _runs_by_itself(place, member) else None
         container = container or _of_cgroup(files, identifier, member)
-        if member is not None:
-            container.pid = member.pid
+        container.engine_uid = files.owners.get(container.specification or "", 0)
+        container.pid = member.pid if member else None
         _see_owner(owners, container, member, root)
         _see_namespaces(container, root)
         found[identifier] = container
@@ -80,10 +80,10 @@ def recorded_process(name: str) -> Optional[int]:
 
 
 def _places(files: Files) -> list[Place]:
+    """All that is on disk, by id each once: what the host's own engines keep counts before what users do."""
     found: dict[str, Place] = {}
-    for engine in _ENGINES:
-        for place in engine(files):
-            found.setdefault(place.id, place)
+    for place in sorted((place for engine in _ENGINES for place in engine(files)), key=lambda place: place.users):
+        found.setdefault(place.id, place)
     return list(found.values())
 
 

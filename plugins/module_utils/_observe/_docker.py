@@ -23,6 +23,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci 
     mask_of,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import (
+    ID,
+    USERS,
     Files,
     Place,
     items,
@@ -35,7 +37,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._task
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Container
 
 _REMAPPED = re.compile(r"^\d+\.\d+$")  # With userns-remap, the data lies in a directory named UID.GID.
-_ID = re.compile(r"^[0-9a-f]{64}$")
 
 # What a container gets without cap_add and cap_drop (daemon/pkg/oci/caps).
 DEFAULT = mask_of(
@@ -61,6 +62,7 @@ def docker_places(files: Files) -> list[Place]:
             name,
             functools.partial(_names, files, name, specifications.get(name), records.get(name)),
             functools.partial(_read, files, name, specifications.get(name), records.get(name)),
+            users=records.get(name, specifications.get(name, "")).startswith(USERS),
         )
         for name in sorted({*records, *specifications})
     ]
@@ -73,7 +75,7 @@ def _records(files: Files, roots: list[str]) -> dict[str, str]:
         remapped = [f"{root}/{name}" for name in files.names(root) if _REMAPPED.match(name)]
         for place in (root, *remapped):
             for name in files.names(f"{place}/containers"):
-                if _ID.match(name):
+                if ID.match(name):
                     found.setdefault(name, f"{place}/containers/{name}")
     return found
 

@@ -11,7 +11,7 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import mask_of
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import Files, Place
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import USERS, Files, Place
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Container,
     ContainerOwner,
@@ -46,7 +46,8 @@ def lxc_places(files: Files) -> list[Place]:
         for name in files.names(directory):
             if files.text(f"{directory}/{name}/config") is not None:
                 read = functools.partial(_read, files, name, f"{directory}/{name}/config", "lxc")
-                found.setdefault(name, Place(name, functools.partial(list, [name]), read))
+                users = directory.startswith(USERS)
+                found.setdefault(name, Place(name, functools.partial(list, [name]), read, users=users))
     for engine, directory in MANAGED:
         for name in files.names(directory):
             path = f"{directory}/{name}/lxc.conf"

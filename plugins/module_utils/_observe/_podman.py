@@ -16,7 +16,9 @@ from typing import Any, Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._labels import owner_of_labels
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import apply_specification, notes_of
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import (
+    ID,
     LONGEST,
+    USERS,
     Files,
     Place,
     items,
@@ -57,7 +59,7 @@ class Store:
                 for path in LISTS:
                     for entry in map(mapping, items(self.files.data(f"{self.directory}/{name}/{path}"))):
                         identifier = word(entry.get("id"))
-                        if identifier and "/" not in identifier:
+                        if identifier and ID.match(identifier):
                             found[identifier] = (entry, name)
         return found
 
@@ -127,7 +129,8 @@ def podman_places(files: Files) -> list[Place]:
         store = Store(files, directory, run)
         for identifier in store.records:
             names = functools.partial(_names, store, identifier)
-            found.setdefault(identifier, Place(identifier, names, functools.partial(_read, store, identifier)))
+            read = functools.partial(_read, store, identifier)
+            found.setdefault(identifier, Place(identifier, names, read, users=directory.startswith(USERS)))
     return list(found.values())
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,14 +31,23 @@ LONGEST = 4 << 20
 # 2**32 ids fit in a user namespace, and ids and numbers of system calls in 64 bits.
 LARGEST = 1 << 64
 
+HOMES = "/home/"
+# What lies below is made by users.
+USERS = (HOMES, "/run/user/")
+# docker, podman, containerd's CRI plugin and CRI-O name a container so.
+ID = re.compile(r"^[0-9a-f]{64}$")
+
 
 @dataclass
 class Place:
-    """A container that an engine keeps on disk. names, read: look into its files when they are called."""
+    """A container that an engine keeps on disk. names, read: look into its files when they are called. users: it lies
+    in a home directory, where a user may write anything.
+    """
 
     id: str
     names: Callable[[], list[str]]
     read: Callable[[], Container]
+    users: bool = False
 
 
 class Files:
@@ -45,6 +55,7 @@ class Files:
 
     def __init__(self, root: str, unseen: list[Unseen]) -> None:
         self.root, self.unseen = root, unseen
+        self.owners: dict[str, int] = {}  # Path -> uid of who owns the file that was read.
         self._read: dict[str, Any] = {}
 
     def miss(self, path: str, reason: str) -> None:
@@ -86,9 +97,11 @@ class Files:
             os.close(handle)
 
     def _content(self, path: str, handle: int) -> Optional[str]:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             self.miss(path, "not a regular file")
             return None
+        self.owners[path] = status.st_uid
         with os.fdopen(handle, "rb", closefd=False) as stream:
             content = stream.read(LONGEST + 1)
         if len(content) > LONGEST:
@@ -114,7 +127,7 @@ class Files:
 
     def homes(self) -> list[str]:
         """Home directories in which engines without privilege may keep something."""
-        return ["/root", *(f"/home/{name}" for name in self.names("/home"))]
+        return ["/root", *(f"{HOMES}{name}" for name in self.names(HOMES))]
 
 
 def mapping(value: Any) -> dict[str, Any]:
