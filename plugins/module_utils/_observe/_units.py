@@ -16,7 +16,6 @@ from typing import Callable, Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_ADMIN, capability_mask
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import printable
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import list_pids, read_bytes
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._rewriters import systemd_version
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._unit_files import (
     SYSTEM_PATH,
     changed_at,
@@ -162,7 +161,8 @@ def _apply(unit: Unit, shown: Properties) -> None:
     unit.drop_ins = split_words(shown.get("DropInPaths", ""), unescape=True)
     unit.main_pid = int(shown.get("MainPID") or 0) or None
     unit.invocation = shown.get("InvocationID") or None
-    unit.properties = {key: shown[key] for key in PROPERTIES if key in shown}
+    if unit.load != "not-found":
+        unit.properties = {key: shown[key] for key in PROPERTIES if key in shown}
 
 
 # --- the managers of users --------------------------------------------------------------------------------------------
@@ -277,6 +277,9 @@ def _implies_no_new_privs(unit: Unit) -> bool:
 
     systemd 257 needs it when the filter refuses the calls with which it would drop what it kept for the filter.
     """
+    # Imported here: an AnsiballZ payload is compiled in each run, and most runs need nothing of it.
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._rewriters import systemd_version
+
     version = systemd_version("/")
     if version is not None and version < _KEEPS_PRIVILEGES:
         return True
