@@ -75,13 +75,13 @@ def observe_subordinate_ids(unseen: list[Unseen], *, root: str = "/") -> Subordi
         unseen.append(
             Unseen("/etc/nsswitch.conf", f"subid: {source}, so ranges come from there and not from the files in /etc")
         )
-    uids = _named_ids(_USERS["uid"], root, unseen)
+    uids = named_ids("uid", root, unseen)
     found = {}
     for kind, path in FILES.items():
         ranges = parse_ranges(read_text(path, root, unseen) or "", path, unseen)
         for item in ranges:
-            item.uid = _uid_of(item.owner, uids, root)
-        names = uids if kind == "uid" else _named_ids(_USERS[kind], root, unseen)
+            item.uid = uid_of(item.owner, uids, root)
+        names = uids if kind == "uid" else named_ids(kind, root, unseen)
         note_overlaps(ranges, names, definitions, kind)
         found[kind] = ranges
     return SubordinateIds(**found)
@@ -171,17 +171,18 @@ def subid_source(root: str, unseen: list[Unseen]) -> str:
     return "files"
 
 
-def _named_ids(path: str, root: str, unseen: list[Unseen]) -> dict[str, int]:
-    """Name -> id, of /etc/passwd or /etc/group."""
+def named_ids(kind: str, root: str, unseen: list[Unseen]) -> dict[str, int]:
+    """Name -> uid of /etc/passwd, or name -> gid of /etc/group."""
     found: dict[str, int] = {}
-    for line in (read_text(path, root, unseen) or "").splitlines():
+    for line in (read_text(_USERS[kind], root, unseen) or "").splitlines():
         fields = line.split(":")
         if len(fields) > 3 and fields[2].isascii() and fields[2].isdigit():
             found.setdefault(printable(fields[0]), int(fields[2][:19]))
     return found
 
 
-def _uid_of(owner: str, uids: Mapping[str, int], root: str) -> Optional[int]:
+def uid_of(owner: str, uids: Mapping[str, int], root: str) -> Optional[int]:
+    """The uid of a user that is given by name or number; None when nobody has that name."""
     if owner in uids:
         return uids[owner]
     if owner.isascii() and owner.isdigit():
