@@ -13,6 +13,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._activ
     identify_unit,
     restart_unit,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._change._container_start import (
+    identify_lxc,
+    identify_service,
+    recreate_service,
+    restart_lxc,
+    restart_quadlet,
+)
 
 AS_STARTED, ANEW, STOPPED = "as it was started", "started anew", "not running"
 
@@ -30,6 +37,9 @@ class How(NamedTuple):
 
 HOW: dict[str, How] = {
     "unit": How(identify_unit, restart_unit, kind="unit"),
+    "quadlet": How(identify_unit, restart_quadlet, kind="unit"),
+    "compose": How(identify_service, recreate_service, word="recreate"),
+    "lxc": How(identify_lxc, restart_lxc),
 }
 
 
