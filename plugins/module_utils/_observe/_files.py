@@ -34,7 +34,8 @@ def open_below(path: str, root: str, flags: int = os.O_RDONLY) -> int:
 
     Never blocks (a fifo in the place of a file). Source: openat2(2), RESOLVE_IN_ROOT.
     """
-    flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    # openat2(2) takes nothing else together with O_PATH, which opens nothing that could block.
+    flags |= os.O_CLOEXEC | (0 if flags & os.O_PATH else os.O_NONBLOCK | os.O_NOCTTY)
     if root == "/":
         return os.open(path, flags)
     directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
