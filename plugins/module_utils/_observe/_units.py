@@ -248,8 +248,7 @@ def credentials_of_unit(unit: Unit, host: Host) -> Credentials:
     if not privileged:
         bounding &= _mask(setting(unit, "CapabilityBoundingSet"), bounding)
         ambient = bounding & _mask(setting(unit, "AmbientCapabilities"), 0)
-    filters = not privileged and any((setting(unit, name) or off) != off for name, off in FILTERS.items())
-    filters = filters or (not privileged and unit.properties.get("RestrictAddressFamilies") == "")
+    filters = not privileged and any(setting(unit, name) not in (None, off) for name, off in FILTERS.items())
     implied = filters and uid != 0 and _implies_no_new_privs(unit)
     held = bounding if uid == 0 else ambient
     return Credentials(
@@ -293,6 +292,8 @@ def _implies_no_new_privs(unit: Unit) -> bool:
 def _ids(unit: Unit, *, as_root: bool) -> tuple[int, int, tuple[int, ...]]:
     """User, group and supplementary groups; as_root: the command runs as root, with the groups of the user."""
     user, group = setting(unit, "User"), setting(unit, "Group")
+    if not user and setting(unit, "DynamicUser") == "yes":
+        user = unit.name.rpartition(".")[0]
     more = [_group(name, unit) for name in (setting(unit, "SupplementaryGroups") or "").split()]
     uid, gid, own = 0, 0, []
     if user and user not in ("root", "0"):
