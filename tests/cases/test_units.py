@@ -26,7 +26,7 @@ Description=A client of netlink
 Type={kind}
 StandardOutput=truncate:{output}
 StandardError=inherit
-ExecStart=/bin/sh -c '{command}'
+{start}
 {settings}
 """
 
@@ -46,9 +46,11 @@ class Service:
         command = f"{case.command} && echo ok"
         if not case.once:
             command += " || echo refused; echo done; exec sleep infinity"
-        text = SERVICE.format(
-            kind="oneshot" if case.once else "simple", output=OUTPUT, command=command, settings=case.settings
-        )
+        start = f"ExecStart=/bin/sh -c '{command}'"
+        if case.direct:
+            start = f"ExecStart={case.command}\nExecStartPost=/bin/sh -c 'echo ok >> {OUTPUT}'"
+        kind = "oneshot" if case.once else "simple"
+        text = SERVICE.format(kind=kind, output=OUTPUT, start=start, settings=case.settings)
         host.write(UNIT, text)
         if case.drop_in:
             host.write(f"{UNIT}.d/10-own.conf", f"[Service]\n{case.drop_in}\n")
@@ -116,7 +118,7 @@ def test_the_line_that_refuses_is_named_and_lifted(host: Host, case: UnitCase, s
 def place_of(host: Host, line: str) -> str:
     """FILE:LINE of a line of the unit, as grep finds it; of the last one if it stands there twice."""
     return host.sh(
-        f'grep -rnxF -- "$1" {UNIT} $(ls -d {UNIT}.d 2>/dev/null || true) | tail -n 1 | cut -d: -f1,2', line
+        f'grep -rHnxF -- "$1" {UNIT} $(ls -d {UNIT}.d 2>/dev/null || true) | tail -n 1 | cut -d: -f1,2', line
     ).strip()
 
 

@@ -20,8 +20,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent / "cases"))
+sys.path[:0] = [str(HERE.parent / "cases"), str(HERE.parent / "lab")]
 
+from debian import NoDebianError  # noqa: E402
+from host import Host, kept  # noqa: E402
 from minihost import MiniHost  # noqa: E402
 
 USER = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups"]
@@ -70,11 +72,32 @@ def workloads(rootless: int) -> list[dict[str, object]]:
     ]
 
 
-class Demo:
-    """Runs things on the host and keeps what was printed."""
+# On a host with systemd and a container engine. Each says by itself whether netlink refuses it.
+SAY = "ip link set lo mtu 65000 && echo works; exec sleep infinity"
+SERVICES = {"guard": "RestrictAddressFamilies=AF_UNIX AF_INET", "tuner": "User=daemon", "vpn": ""}
+SERVICE = """\
+[Service]
+ExecStart=/bin/sh -c '{say}'
+StandardOutput=truncate:/run/{name}.out
+StandardError=inherit
+{settings}
+"""
+COMPOSE = f"""\
+services:
+  vpn:
+    container_name: vpn
+    image: lab:base
+    init: true
+    command: ["sh", "-c", "{SAY}"]
+"""
+ACCEPTED = {"netlink_remediate_accept": ["restart", "recreate"]}
 
-    def __init__(self, host: MiniHost) -> None:
-        self.host = host
+
+class Demo:
+    """Runs things on the host and keeps what was printed. python: the interpreter of the host's modules."""
+
+    def __init__(self, host: MiniHost | Host, python: str) -> None:
+        self.host, self.python = host, python
         self.printed: list[str] = []
 
     def say(self, text: str = "") -> None:
@@ -104,20 +127,16 @@ class Demo:
         verdicts: print the verdicts too; without, they are left out as they were shown before.
         """
         program = str(Path(sys.executable).parent / "ansible-playbook")
-        options = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
+        options = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={self.python}"]
         self.say(f"# ansible-playbook netlink.remediation.{playbook} {' '.join(arguments)}".rstrip())
-        environment = {
-            **os.environ,
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "0",
-            "PYTHONWARNINGS": "ignore",
-        }
+        variables = {name: value for name, value in os.environ.items() if name.startswith("ANSIBLE_")}
+        variables.update(ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0", PYTHONWARNINGS="ignore")
+        words = ["env", *(f"{name}={value}" for name, value in variables.items()), program]
         done = subprocess.run(
-            [*self.host.enter, program, f"netlink.remediation.{playbook}", *options, *arguments],
+            [*self.host.enter, *words, f"netlink.remediation.{playbook}", *options, *arguments],
             capture_output=True,
             text=True,
             check=False,
-            env=environment,
             cwd="/",
         )
         for line in trim(done.stdout, verdicts):
@@ -150,8 +169,57 @@ def trim(output: str, verdicts: bool) -> list[str]:
     return kept
 
 
+def answers(demo: Demo, works: bool) -> None:
+    """What the services and the container say; each must work or fail as expected."""
+    for name in SERVICES:
+        command = ["docker", "logs", name] if name == "vpn" else ["cat", f"/run/{name}.out"]
+        for _attempt in range(100):
+            done = demo.host.run(command)
+            lines = (done.stdout + done.stderr).strip().split("\n")
+            if lines[-1]:
+                break
+            time.sleep(0.05)
+        demo.say(f"{'container' if name == 'vpn' else 'service'} {name}: {lines[-1]}")
+        if (lines[-1] == "works") != works:
+            sys.exit(f"demo: {name} was expected to {'work' if works else 'fail'}")
+
+
+def run_services(host: Host) -> list[str]:
+    """Two services of systemd and a container of compose."""
+    demo = Demo(host, "/usr/bin/python3")
+    for name in ("guard", "tuner"):
+        text = SERVICE.format(say=SAY, name=name, settings=SERVICES[name])
+        host.write(f"/etc/systemd/system/{name}.service", text)
+    host.write("/srv/vpn/compose.yml", COMPOSE)
+    host.sh("systemctl daemon-reload; systemctl start guard tuner; cd /srv/vpn; docker compose up -d --quiet-pull")
+    named = [{"name": name, "container" if name == "vpn" else "unit": name} for name in SERVICES]
+    host.write("/srv/audit.json", json.dumps({"netlink_audit_workloads": named}))
+    host.write("/srv/fix.json", json.dumps({"netlink_remediate_workloads": named}))
+    host.write("/srv/accepted.json", json.dumps({"netlink_remediate_workloads": named, **ACCEPTED}))
+
+    demo.say("\nAnother one, with systemd and docker: two services and a container of compose.")
+    demo.head("What they say")
+    answers(demo, works=False)
+    demo.head("The verdicts")
+    demo.play("audit_netlink", "-e", "@/srv/audit.json", verdicts=True)
+    demo.head("The preview: nothing is changed")
+    before = host.snapshot().partition("== network")[0]
+    demo.play("fix_netlink", "-e", "@/srv/accepted.json", "--check", "--diff")
+    if host.snapshot().partition("== network")[0] != before:
+        sys.exit("demo: the preview changed the host")
+    demo.head("The fix, restarts accepted, verified")
+    demo.play("fix_netlink", "-e", "@/srv/accepted.json")
+    answers(demo, works=True)
+    demo.head("The rollback")
+    demo.play("rollback_netlink", "-e", json.dumps({"netlink_rollback_accept": ["restart", "recreate"]}))
+    if host.snapshot().partition("== network")[0] != before:
+        sys.exit("demo: the rollback did not restore the host")
+    answers(demo, works=False)
+    return demo.printed
+
+
 def run(host: MiniHost) -> list[str]:
-    demo = Demo(host)
+    demo = Demo(host, sys.executable)
     host.sh(BREAK)
     rootless = host.agent(*USER, "env", "unshare", "-Ur").pid
     named = workloads(rootless)
@@ -201,6 +269,11 @@ def main() -> None:
     started = time.monotonic()
     with MiniHost() as host:
         lines = run(host)
+    try:
+        with Host(kept().parent / "hosts" / f"demo-{os.getpid()}", kept(), docker=True) as whole:
+            lines += run_services(whole)
+    except NoDebianError as exc:
+        print(f"\nThe part with systemd and docker is left out: {exc}")
     if "--readme" in sys.argv[1:]:
         write_readme(lines)
     print(f"\ndone in {time.monotonic() - started:.0f} s, nothing is left behind")

@@ -101,6 +101,8 @@ def _reason(subject: Subject, actor: Actor, bit: int, mixed: bool) -> str:
         return "held_not_raised"
     if mixed or not credentials.bounding >> bit & 1:
         return "dropped"
+    if subject.unit is not None and subject.process and runs_as_root(subject.unit):
+        return "dropped"  # the unit started it as root, and it went on as another user
     is_root = {0, *subject.rootids()[:1]} & {credentials.ruid, credentials.euid}
     return "dropped" if is_root else "not_root"
 

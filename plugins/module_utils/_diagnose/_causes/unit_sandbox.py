@@ -218,8 +218,13 @@ def _bounding_set(subject: Subject, unit: Unit, bit: int, gate: str, operation: 
 
 
 def _no_new_privileges(subject: Subject, unit: Unit, gate: str, bit: int) -> Finding:
-    name = CAPABILITIES[bit]
-    file = subject.executable
+    """Granting the capability as ambient besides would not help: the capability on the file clears the ambient set."""
+    name, file = CAPABILITIES[bit], subject.executable
+    path = file.path if file else unit.name
+    remedy = None
+    if not enabled(unit, "DynamicUser"):
+        adds = f"{unit.name} may execute programs that gain privilege (setuid, file capabilities)"
+        remedy = unit_remedy(subject, unit, lift="no_new_privileges", adds=adds)
     return _finding(
         subject,
         unit,
@@ -228,9 +233,12 @@ def _no_new_privileges(subject: Subject, unit: Unit, gate: str, bit: int) -> Fin
         gate=gate,
         capability=bit,
         summary=f"{unit.name} is started with no_new_privs, so the file capability of its program adds nothing.",
-        evidence=[Evidence(file.path, "has the file capability")] if file else [],
-        # The ambient set survives no_new_privs, so that line can stay.
-        remedy=unit_remedy(subject, unit, grant=name, adds=f"{unit.name} gains {name}"),
+        evidence=[Evidence(path, f"has {name} as file capability")],
+        remedy=remedy,
+        advice=""
+        if remedy
+        else f"Take the file capability off {path} (it clears the ambient set) and grant {name} with "
+        "AmbientCapabilities=, which survives no_new_privs.",
     )
 
 

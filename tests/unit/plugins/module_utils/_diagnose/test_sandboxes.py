@@ -99,7 +99,7 @@ def test_a_unit_that_runs_as_a_user_is_offered_an_ambient_capability() -> None:
 
 def test_a_program_that_becomes_a_user_by_itself_gets_advice_since_a_grant_would_not_reach_it() -> None:
     finding = first(state(USER, unit=unit()))
-    assert (finding.reason, finding.remedy) == ("not_root", None)
+    assert (finding.reason, finding.remedy) == ("dropped", None)
     assert "User=" in finding.advice
 
 
