@@ -10,14 +10,17 @@ container without a task is not seen.
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._labels import owner_of_labels
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import apply_specification, notes_of
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import (
+    allows_all,
+    apply_specification,
+    network_of_pod,
+    notes_of,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import (
     Files,
     Place,
-    items,
     mapping,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._tasks import is_docker, states, tasks
@@ -53,11 +56,12 @@ def _read(files: Files, name: str, path: str) -> Container:
     apply_specification(container, specification)
     notes = notes_of(specification)
     container.image = notes.get(CRI + "image-name") or notes.get(CRI + "podsandbox.image-name")
-    container.privileged = _allows_all(specification, container)
+    container.privileged = allows_all(specification)
     if CRI + "container-type" in notes:
         container.engine = "cri-containerd"
         container.owner = _pod(notes)
         container.name = container.owner.service or name
+        network_of_pod(container, notes.get(CRI + "sandbox-id"))
     else:
         container.owner = owner_of_labels(notes)
         container.name = notes.get(NERDCTL_NAME) or name
@@ -71,13 +75,3 @@ def _pod(notes: dict[str, str]) -> ContainerOwner:
         pod=notes.get(CRI + "sandbox-name"),
         namespace=notes.get(CRI + "sandbox-namespace"),
     )
-
-
-def _allows_all(specification: dict[str, Any], container: Container) -> bool:
-    """containerd does not note that a container is privileged: such a one has all capabilities, and every device."""
-    resources = mapping(mapping(specification.get("linux")).get("resources"))
-    rules = map(mapping, items(resources.get("devices")))
-    every = any(rule.get("allow") is True and not rule.get("major") and rule.get("access") == "rwm" for rule in rules)
-    # Those that the oldest supported kernels have, up to CAP_AUDIT_READ: older engines know no more.
-    oldest = (1 << 38) - 1
-    return every and container.capabilities.get("bounding", 0) & oldest == oldest

@@ -107,3 +107,20 @@ def _rule(entry: dict[str, Any]) -> Optional[SeccompRule]:
         if operator
     ]
     return SeccompRule(names, action, number(entry.get("errnoRet")), arguments)
+
+
+def allows_all(specification: Any) -> bool:
+    """Whether it is privileged, where the engine notes that nowhere: with all capabilities and every device."""
+    linux = mapping(mapping(specification).get("linux"))
+    rules = map(mapping, items(mapping(linux.get("resources")).get("devices")))
+    every = any(rule.get("allow") is True and not rule.get("major") and rule.get("access") == "rwm" for rule in rules)
+    sets = mapping(mapping(mapping(specification).get("process")).get("capabilities"))
+    # Those that the oldest supported kernels have, up to CAP_AUDIT_READ: older engines know no more.
+    oldest = (1 << 38) - 1
+    return every and mask_of(words(sets.get("bounding"))) & oldest == oldest
+
+
+def network_of_pod(container: Container, sandbox: Optional[str]) -> None:
+    """The containers of a pod join the network namespace that was made for its first one, the sandbox."""
+    if (container.net_ns or "").startswith("path:"):
+        container.net_ns = "own" if sandbox in (None, container.id) else f"container:{sandbox}"

@@ -11,10 +11,16 @@ import functools
 import json
 import os
 import re
+import stat
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._labels import owner_of_labels
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import apply_specification, notes_of
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import (
+    allows_all,
+    apply_specification,
+    network_of_pod,
+    notes_of,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import (
     ID,
     LONGEST,
@@ -32,7 +38,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 STORE = "/var/lib/containers/storage"
 RUN = "/run/containers/storage"
 CONFIGURATION = "/etc/containers/storage.conf"
-_SETTING = re.compile(r'^\s*(graphroot|runroot)\s*=\s*"([^"]+)"', re.MULTILINE)
+_SETTING = re.compile(r'^\s*(graphroot|runroot|root)\s*=\s*"(/[^"]+)"', re.MULTILINE)
+CRIO = "/etc/crio/crio.conf"
 # Volatile ones are those that are removed when they end (podman run --rm).
 LISTS = ("containers.json", "volatile-containers.json")
 
@@ -72,7 +79,7 @@ class Store:
             status = os.lstat(place)
         except OSError:
             return {}
-        if status.st_uid not in (0, os.geteuid()):
+        if status.st_uid != os.geteuid() or not stat.S_ISREG(status.st_mode):
             self.files.miss(path, "a database of another user is not opened; labels and pods are unknown")
             return {}
         try:
@@ -121,8 +128,10 @@ def _decoded(content: Any) -> dict[str, Any]:
 
 def podman_places(files: Files) -> list[Place]:
     """All containers in the stores of this host: those of root, those of the configuration, those of users."""
-    settings = dict(_SETTING.findall(files.text(CONFIGURATION) or ""))
-    stores = [(settings.get("graphroot", STORE), settings.get("runroot", RUN)), (STORE, RUN)]
+    stores: list[tuple[str, str]] = []
+    for path in (CONFIGURATION, CRIO, *(f"{CRIO}.d/{name}" for name in files.names(f"{CRIO}.d"))):
+        settings: dict[str, str] = dict(_SETTING.findall(files.text(path) or ""))
+        stores.append((settings.get("graphroot", settings.get("root", STORE)), settings.get("runroot", RUN)))
     stores += [(f"{home}/.local/share/containers/storage", RUN) for home in files.homes()]
     found: dict[str, Place] = {}
     for directory, run in dict.fromkeys(stores):
@@ -154,6 +163,7 @@ def _read(store: Store, identifier: str) -> Container:
     metadata = _decoded(entry.get("metadata"))
     container.image = word(metadata.get("image-name")) or notes.get("io.kubernetes.cri-o.ImageName")
     if notes.get("io.container.manager") == "cri-o" or "io.kubernetes.cri-o.ContainerType" in notes:
+        container.privileged = allows_all(specification)
         return _of_crio(container, notes)
     config, pod = store.configs.get(identifier, ({}, None))
     container.privileged = notes.get("io.podman.annotations.privileged") == "TRUE" or config.get("privileged") is True
@@ -176,9 +186,9 @@ def _see_network(container: Container, config: dict[str, Any]) -> None:
 def _of_crio(container: Container, notes: dict[str, str]) -> Container:
     container.engine = "cri-o"
     container.image = notes.get("io.kubernetes.cri-o.ImageName") or container.image
-    container.privileged = notes.get("io.kubernetes.cri-o.PrivilegedRuntime") == "true"
     container.owner = _pod(notes)
     container.name = container.owner.service or container.name
+    network_of_pod(container, notes.get("io.kubernetes.cri-o.SandboxID"))
     return container
 
 
