@@ -48,7 +48,7 @@ class Service:
             command += " || echo refused; echo done; exec sleep infinity"
         start = f"ExecStart=/bin/sh -c '{command}'"
         if case.direct:
-            start = f"ExecStart={case.command}\nExecStartPost=/bin/sh -c 'echo ok >> {OUTPUT}'"
+            start = f"ExecStart={case.command}\nExecStartPost=+/bin/sh -c 'echo ok >> {OUTPUT}'"
         kind = "oneshot" if case.once else "simple"
         text = SERVICE.format(kind=kind, output=OUTPUT, start=start, settings=case.settings)
         host.write(UNIT, text)

@@ -23,7 +23,8 @@ NO_FAMILY = "Address family not supported"
 class UnitCase:
     """One service. line: the line of the unit that is to blame, as evidence must name it; drop_in: it stands in a file
     of its own below w.service.d; once: it does not stay (Type=oneshot), so nothing runs when it is judged; direct:
-    systemd starts the command itself, not a shell; fix: a drop-in must mend it; prepare, tidy: scripts of the host; again: one that takes back what a successful run did.
+    systemd starts the command itself, not a shell; fix: a drop-in must mend it; prepare, tidy: scripts of the host;
+    again: one that takes back what a successful run did.
     """
 
     name: str

@@ -218,13 +218,8 @@ def _bounding_set(subject: Subject, unit: Unit, bit: int, gate: str, operation: 
 
 
 def _no_new_privileges(subject: Subject, unit: Unit, gate: str, bit: int) -> Finding:
-    """Granting the capability as ambient besides would not help: the capability on the file clears the ambient set."""
+    """The line can stay: a capability that is ambient already is none that execve would add."""
     name, file = CAPABILITIES[bit], subject.executable
-    path = file.path if file else unit.name
-    remedy = None
-    if not enabled(unit, "DynamicUser"):
-        adds = f"{unit.name} may execute programs that gain privilege (setuid, file capabilities)"
-        remedy = unit_remedy(subject, unit, lift="no_new_privileges", adds=adds)
     return _finding(
         subject,
         unit,
@@ -233,12 +228,8 @@ def _no_new_privileges(subject: Subject, unit: Unit, gate: str, bit: int) -> Fin
         gate=gate,
         capability=bit,
         summary=f"{unit.name} is started with no_new_privs, so the file capability of its program adds nothing.",
-        evidence=[Evidence(path, f"has {name} as file capability")],
-        remedy=remedy,
-        advice=""
-        if remedy
-        else f"Take the file capability off {path} (it clears the ambient set) and grant {name} with "
-        "AmbientCapabilities=, which survives no_new_privs.",
+        evidence=[Evidence(file.path if file else unit.name, f"has {name} as file capability")],
+        remedy=unit_remedy(subject, unit, grant=name, adds=f"{unit.name} gains {name}"),
     )
 
 
