@@ -112,8 +112,9 @@ def judge_outcome(
     diagnosis. calls: what the modules answered to the roles that ran to their end. errors: what stopped a role.
     receipts: what this run left on the host, each with id, module and changes.
     """
-    done = [] if after is None else [item for plan in plans for item in plan.remedies]
-    waiting = pending_workloads(findings, named, done, calls)
+    done = [item for plan in plans for item in plan.remedies]
+    # In check mode no file capability was set; that a start is due which is not accepted holds all the same.
+    waiting = pending_workloads(findings, {} if after is None else named, done, calls)
     course = Course(findings, plans, calls, errors, after is not None, waiting)
     outcome = Outcome(failures=list(errors))
     for name, verdict in before.items():

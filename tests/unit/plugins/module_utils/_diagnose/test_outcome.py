@@ -263,6 +263,13 @@ def test_check_mode_says_which_start_it_will_take():
 
 
 @pytest.mark.parametrize("after", [REFUSED, None], ids=["run", "check mode"])
+def test_files_that_were_written_by_an_earlier_run_wait_for_their_start(after):
+    calls = [call("netlink_unit", changed=False, receipt=None, restart_required=RESTART)]
+    outcome = outcome_of(REFUSED, after, [GRANT], True, [planned(GRANT)], calls=calls)
+    assert (states(outcome), outcome.failures) == ({"agent": "pending"}, [])
+
+
+@pytest.mark.parametrize("after", [REFUSED, None], ids=["run", "check mode"])
 def test_a_start_that_was_due_before_is_pending_until_it_is_accepted(after):
     outcome = outcome_of(REFUSED, after, [START], True, [planned(START)])
     assert (states(outcome), outcome.failures) == ({"agent": "pending"}, [])
