@@ -18,9 +18,10 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._daem
     Dockerd,
     observe_dockerds,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._host import initial_namespace
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._inside import Observer, observe_observer
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import read_map
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import namespace_inode, read_process
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_process
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._subids import observe_subordinate_ids
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Container,
@@ -51,7 +52,7 @@ def container_facts(wanted: list[str]) -> dict[str, Any]:
     unseen: list[Unseen] = []
     found = observe_containers(unseen, only=wanted or None)
     _note_missing(wanted, found, unseen)
-    hosts = {kind: namespace_inode(f"/proc/1/ns/{kind}", unseen) for kind in ("user", "net")}
+    hosts = {kind: initial_namespace(kind, unseen) for kind in ("user", "net")}
     observer = observe_observer()
     if observer.inside:
         unseen.append(Unseen("the host outside of this container", OUTSIDE))

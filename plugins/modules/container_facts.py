@@ -111,6 +111,11 @@ ansible_facts:
               description: The file that was read, null if there was none.
               returned: always
               type: str
+            engine_uid:
+              description: >-
+                Owner of that file: 0, or the user whose own engine keeps the container.
+              returned: always
+              type: int
             user:
               description: User that it is started with, C(uid:gid) or as it was configured.
               returned: always

@@ -16,6 +16,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgro
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._containerd import containerd_places
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._docker import docker_places
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._host import initial_namespace
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._lxc import lxc_places
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._nspawn import nspawn_places, read_machine
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._owners import Owners
@@ -59,7 +60,8 @@ def observe_containers(
         container.engine_uid = files.owners.get(container.specification or "", 0)
         container.pid = member.pid if member else None
         _see_owner(owners, container, member, root)
-        _see_namespaces(container, root)
+        if container.pid is not None and root == "/":
+            _see_namespaces(container)
         found[identifier] = container
     return found
 
@@ -150,17 +152,13 @@ def _see_owner(owners: Owners, container: Container, member: Optional[Member], r
         owners.see(container, unit)
 
 
-def _see_namespaces(container: Container, root: str) -> None:
+def _see_namespaces(container: Container) -> None:
     """What a running container shares with the host is what the kernel says, however it was configured."""
-    if container.pid is None or root != "/":
-        return
     for kind in ("user", "net"):
         inode = namespace_inode(f"/proc/{container.pid}/ns/{kind}", [])
-        hosts = namespace_inode(f"/proc/1/ns/{kind}", [])
-        if inode is None or hosts is None:
-            continue
+        hosts = initial_namespace(kind, [])
         said = getattr(container, f"{kind}_ns")
-        if inode == hosts:
+        if inode is not None and inode == hosts:
             setattr(container, f"{kind}_ns", "host")
-        elif said in (None, "host"):
+        elif None not in (inode, hosts) and said in (None, "host"):
             setattr(container, f"{kind}_ns", "own")

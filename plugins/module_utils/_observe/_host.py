@@ -39,8 +39,8 @@ def observe_host(unseen: list[Unseen]) -> Host:
     host = Host(kernel=[int(number) for number in re.findall(r"\d+", release)[:2]], release=release)
     host.lsm = _security_modules(unseen)
     host.selinux = _selinux()
-    host.initial_user_ns = _initial("user", USER_NS_INIT_INO, unseen)
-    host.initial_net_ns = _initial("net", NET_NS_INIT_INO, unseen)
+    host.initial_user_ns = initial_namespace("user", unseen)
+    host.initial_net_ns = initial_namespace("net", unseen)
     host.nested = _nested()
     host.bounding = _bounding_of_init(unseen)
     own = read_credentials(os.getpid(), os.getpid())
@@ -59,12 +59,16 @@ def observe_host(unseen: list[Unseen]) -> Host:
     return host
 
 
-def _initial(kind: str, known: int, unseen: list[Unseen]) -> Optional[int]:
-    """The namespace of pid 1; where that may not be looked at, the observer's own if it is the kernel's first."""
+def initial_namespace(kind: str, unseen: list[Unseen]) -> Optional[int]:
+    """The namespace of pid 1; where that may not be looked at, the observer's own if it is the kernel's first.
+
+    kind: user or net.
+    """
     missed: list[Unseen] = []
     inode = namespace_inode(f"/proc/1/ns/{kind}", missed)
-    if inode is None and os.stat(f"/proc/self/ns/{kind}").st_ino == known:
-        return known
+    first = {"user": USER_NS_INIT_INO, "net": NET_NS_INIT_INO}[kind]
+    if inode is None and os.stat(f"/proc/self/ns/{kind}").st_ino == first:
+        return first
     unseen += missed
     return inode
 
