@@ -169,19 +169,20 @@ def _read_owners(state: State, ask: Optional[Ask]) -> None:
 
 def _resolve_stopped(state: State, workload: Workload) -> None:
     """A unit that does not run: what systemd would start, with which credentials."""
-    from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import credentials_of_unit
-    from ansible_collections.netlink.remediation.plugins.module_utils._systemd import parse_exec
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import (
+        command_of_unit,
+        credentials_of_unit,
+    )
 
     unit = state.units.get(workload.unit or "")
-    commands = [line for line in (unit.directives if unit else []) if line.name == "ExecStart" and line.value]
-    if unit is None or unit.load not in (None, "loaded") or not commands:
+    if unit is None or unit.load not in (None, "loaded") or command_of_unit(unit)[1] is None:
         return
     try:
         workload.credentials = credentials_of_unit(unit, state.host)
     except ValueError as exc:
         workload.unresolved = str(exc)
         return
-    workload.executable = parse_exec(commands[-1].value)[1]
+    workload.executable = command_of_unit(unit)[1]
     workload.user = str(workload.credentials.euid)
     workload.user_ns = os.stat("/proc/1/ns/user").st_ino
     workload.net_ns = workload.target_ns or state.host.initial_net_ns
