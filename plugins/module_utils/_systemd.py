@@ -119,8 +119,6 @@ def _switch(found: list[Directive], line: Directive) -> list[Directive]:
 
 
 def _private_users(found: list[Directive], line: Directive) -> list[Directive]:
-    if not line.value:
-        return []
     return [line] if _is_boolean(line.value) or line.value in _PRIVATE_USERS else found
 
 
@@ -241,7 +239,7 @@ def namespaces(values: Sequence[str]) -> Optional[frozenset[str]]:
 
 def _kinds(value: str) -> Optional[frozenset[str]]:
     """The kinds that a line names; None when it names another word, which makes systemd ignore the whole line."""
-    words = frozenset(split_words(_inverted(value)[1]))
+    words = frozenset(_inverted(value)[1].split())
     return words if words <= NAMESPACE_KINDS else None
 
 

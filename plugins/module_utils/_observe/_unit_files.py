@@ -173,7 +173,8 @@ def find_files(name: str, path: Sequence[str], root: str, unseen: list[Unseen]) 
     """The files of a unit as systemd would find them now, which it has read only if nothing changed since."""
     files = _find_fragment(name, path, root)
     if files.fragment is not None and not files.masked:
-        names = [files.name, *_aliases(files.name, path, root)]
+        from_template = os.path.basename(files.fragment) != files.name
+        names = [files.name, *_aliases(files.name, from_template, path, root)]
         files.drop_ins = find_drop_ins(names, path, root, unseen)
     return files
 
@@ -241,8 +242,11 @@ def _alias(name: str, target: Optional[str], directory: str, path: Sequence[str]
     return other if other != name and is_unit and os.path.dirname(full) in path else None
 
 
-def _aliases(name: str, path: Sequence[str], root: str) -> list[str]:
-    """Other names of a unit: links to it in the search path that no earlier directory overrides."""
+def _aliases(name: str, from_template: bool, path: Sequence[str], root: str) -> list[str]:
+    """Other names of a unit: links to it in the search path that no earlier directory overrides.
+
+    Those of its template count for an instance that has no file of its own.
+    """
     template, instance = _template(name)
     found: dict[str, str] = {}
     for directory in path:
@@ -252,7 +256,7 @@ def _aliases(name: str, path: Sequence[str], root: str) -> list[str]:
             target = read_link(f"{directory}/{entry}", root)
             found[entry] = _alias(entry, target, directory, path) or ""
     names = [entry for entry, other in found.items() if other == name]
-    if instance:
+    if instance and from_template:
         names += [_instantiate(entry, instance) for entry, other in found.items() if other == template]
     return list(dict.fromkeys(names))
 

@@ -129,6 +129,7 @@ def test_the_first_line_decides_whether_families_are_allowed_or_refused(
         (["~", "net"], None),
         (["net", "~"], {"net"}),
         (["~~net"], None),
+        (['"net"'], None),
     ],
     ids=str,
 )
@@ -192,7 +193,7 @@ def in_force(name: str, *values: str) -> list[str]:
         ("NoNewPrivileges", ["yes", "", "maybe"], ["yes"]),
         ("NoNewPrivileges", ["yes", "no"], ["no"]),
         ("PrivateUsers", ["self", "maybe"], ["self"]),
-        ("PrivateUsers", ["self", ""], []),
+        ("PrivateUsers", ["self", ""], ["self"]),
         ("NetworkNamespacePath", ["/run/netns/x", "relative"], ["/run/netns/x"]),
         ("NetworkNamespacePath", ["/run/netns/x", ""], []),
         ("CapabilityBoundingSet", ["CAP_NET_RAW", "", "CAP_NET_ADMIN"], ["", "CAP_NET_ADMIN"]),
