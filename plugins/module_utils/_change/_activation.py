@@ -9,6 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
+from ansible_collections.netlink.remediation.plugins.module_utils._change._activate_dockerd import (
+    identify_dockerd,
+    identify_reload,
+    reload_dockerd,
+    restart_dockerd,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._change._activate_unit import (
     identify_unit,
     restart_unit,
@@ -40,6 +46,8 @@ HOW: dict[str, How] = {
     "quadlet": How(identify_unit, restart_quadlet, kind="unit"),
     "compose": How(identify_service, recreate_service, word="recreate"),
     "lxc": How(identify_lxc, restart_lxc),
+    "dockerd": How(identify_dockerd, restart_dockerd, kind="daemon"),
+    "dockerd_reload": How(identify_reload, reload_dockerd, kind="daemon"),
 }
 
 
