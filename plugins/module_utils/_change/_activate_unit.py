@@ -14,7 +14,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change import
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import TIMED_OUT, run
 
 START_SECONDS = 90
-SETTLE_SECONDS = 3.0  # What cannot do its work for want of a privilege or a file says so within a second or two.
+SETTLE_SECONDS = 2.0  # What cannot do its work for want of a privilege or a file says so within a second.
 _POLL_SECONDS = 0.25
 _STATE = ("Type", "ActiveState", "SubState", "Result", "InvocationID", "NRestarts", "ExecMainCode", "ExecMainStatus")
 _UP = ("active", "reloading", "refreshing")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._activate_unit import daemon_reload
@@ -31,6 +31,8 @@ _NOT_COPIED = ("security.ima", "security.evm")
 # What is run after a file was written, by the name in details["then"]. It raises ChangeError.
 THEN: dict[str, Callable[[], None]] = {"daemon_reload": daemon_reload}
 
+FileType = TypeVar("FileType", bound="FileChange")
+
 
 class FileChange(Change):
     """A value is None (no such file) or {content: text (undecodable bytes as surrogates), mode: "0644", owner: uid,
@@ -46,7 +48,7 @@ class FileChange(Change):
 
     @classmethod
     def of(
-        cls,
+        cls: type[FileType],
         path: str,
         content: Optional[str],
         *,
@@ -54,7 +56,7 @@ class FileChange(Change):
         workloads: Iterable[str] = (),
         disrupts: Iterable[str] = (),
         then: Optional[str] = None,
-    ) -> FileChange:
+    ) -> FileType:
         """The change that gives a file this content; None removes it. mode: of a new file, others keep their own.
 
         Owner and group of a new file are root. then: what is run after each write, see THEN. Raises ChangeError for a
