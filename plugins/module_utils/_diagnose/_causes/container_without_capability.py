@@ -61,10 +61,10 @@ def _reason(subject: Subject, container: Container, actor: Actor, bit: int) -> s
 
 def _granted_by_now(container: Container, actor: Actor, bit: int) -> bool:
     """Whether the definition grants what the container that runs does not have: the capability, or another user."""
-    if not container.granted >> bit & 1:
-        return False
+    if container.granted >> bit & 1 and not actor.credentials.bounding >> bit & 1:
+        return True
     another_user = container.granted_user is not None and container.granted_user != container.user
-    return another_user or not actor.credentials.bounding >> bit & 1
+    return another_user and bool((container.granted | actor.credentials.bounding) >> bit & 1)
 
 
 def _finding(subject: Subject, container: Container, actor: Actor, operation: str, gate: str, bit: int) -> Finding:
