@@ -28,6 +28,10 @@ _LIMIT = 1 << 20
 def see_granted(container: Container, root: str = "/") -> None:
     """Fill in `granted` and `granted_user`: what an override or drop-in of this collection gives the container."""
     owner = container.owner
+    if container.engine in ("lxc", "nspawn"):
+        # There is no other record than the definition, as it is by now.
+        container.granted = container.capabilities.get("bounding", 0)
+        return
     settings: dict[str, Any] = {}
     if owner.kind == "compose" and owner.service:
         settings = _compose(owner, root)
@@ -46,7 +50,7 @@ def _compose(owner: ContainerOwner, root: str) -> dict[str, Any]:
             text = _read(root + os.path.join(place, name))
             try:
                 content = json.loads(text) if text else None
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # the user's own, in YAML
             if isinstance(content, dict) and MARKER in content:
                 services = content.get("services")

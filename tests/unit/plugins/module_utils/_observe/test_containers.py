@@ -22,6 +22,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._cont
     ids_of_name,
     observe_containers,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._definitions import see_granted
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import LONGEST
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Container,
@@ -357,6 +358,14 @@ def test_lxc_counts_what_it_includes(host):
     assert web.sysctls == {"net.ipv4.ip_forward": "1"} and web.apparmor == "generated"
     assert web.seccomp.default_action == "SCMP_ACT_ALLOW" and web.seccomp_known
     assert SeccompRule(["kexec_load"], "SCMP_ACT_ERRNO", 1) in web.seccomp.rules and len(web.seccomp.rules) == 3
+
+
+@pytest.mark.parametrize(("engine", "name"), [("lxc", "web"), ("nspawn", "web-1")])
+def test_the_definition_of_lxc_and_nspawn_is_what_is_granted_by_now(host, engine, name):
+    found = read(host(engine))[name]
+    assert found.granted == 0
+    see_granted(found)
+    assert found.granted == found.capabilities["bounding"] != 0
 
 
 def test_lxc_of_a_user_is_said_to_be_so(host):
