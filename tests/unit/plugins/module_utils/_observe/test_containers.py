@@ -59,6 +59,9 @@ def host(tmp_path):
             tree = json.loads((RECORDED / f"{engine}.json").read_text())
             rows = tree.pop("database", None)
             for path, content in tree.items():
+                place = tmp_path / path.lstrip("/")
+                if path.endswith("-containers/containers.json") and place.exists():  # podman and CRI-O share it.
+                    content = [*json.loads(place.read_text()), *content]
                 write(tmp_path, path, content)
             if rows is not None:
                 _database(tmp_path / "var/lib/containers/storage/db.sql", rows)
@@ -467,8 +470,10 @@ def test_nspawn_that_does_not_run_is_as_machinectl_would_start_it(host):
 
 def test_all_engines_together_and_each_container_once(host):
     root = host(*ENGINES)
-    found = observe_containers([], root=root)
+    unseen = []
+    found = observe_containers(unseen, root=root)
     engines = {item.engine for item in found.values()}
+    assert unseen == [] and len(found) == 3 + 6 + 4 + 2 + 4 + 4
     assert engines == {"docker", "podman", "containerd", "cri-containerd", "cri-o", "lxc", "incus", "lxd", "nspawn"}
     assert all(key == item.id for key, item in found.items())
 
