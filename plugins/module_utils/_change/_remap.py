@@ -25,8 +25,8 @@ ENOUGH = 65536  # Images use ids up to 65534.
 @dataclass
 class Remap:
     """moved: the setting is another one, and so is the store. store: the directory that the daemon works with then,
-    None when it is not known yet. hidden: dockerd must not be asked about the key, for it would make the user, or find no
-    ranges yet."""
+    None when it is not known yet. hidden: dockerd must not be asked about the key, for it would make the user, or find
+    no ranges yet."""
 
     moved: bool = False
     store: Optional[str] = None
