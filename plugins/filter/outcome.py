@@ -96,7 +96,9 @@ _value:
       type: list
       elements: str
     lines:
-      description: The results as text, one line for each workload that the user named.
+      description:
+        - The results as text, one line for each workload that the user named, and one on how to take back what the run
+          leaves on the host.
       type: list
       elements: str
 """
@@ -114,7 +116,12 @@ from ansible_collections.netlink.remediation.plugins.plugin_utils._arguments imp
     decode_plans,
 )
 from ansible_collections.netlink.remediation.plugins.plugin_utils._plain import plain
-from ansible_collections.netlink.remediation.plugins.plugin_utils._report import clean, describe_unknown, outcome_lines
+from ansible_collections.netlink.remediation.plugins.plugin_utils._report import (
+    clean,
+    describe_unknown,
+    outcome_lines,
+    rollback_lines,
+)
 
 WHO = "netlink.remediation.outcome"
 
@@ -145,7 +152,8 @@ def outcome(
         if item.state == "unknown":
             item.why = item.why or unknown.get(item.workload, "")
     result: dict[str, Any] = to_plain(judged)
-    return {**result, "lines": outcome_lines(judged), "failures": [clean(text) for text in judged.failures]}
+    lines = outcome_lines(judged) + rollback_lines(plain(receipts), judged)
+    return {**result, "lines": lines, "failures": [clean(text) for text in judged.failures]}
 
 
 def _verdicts(diagnosis: Any) -> dict[str, str]:

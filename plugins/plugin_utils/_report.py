@@ -161,3 +161,13 @@ def _state(result: Result) -> str:
     if result.state == "allowed" and result.before != "allowed":
         return "allowed by now, without a change of this run"
     return STATES[result.state]
+
+
+def rollback_lines(receipts: Sequence[Mapping[str, Any]], outcome: Outcome) -> list[str]:
+    """How to take back what a run leaves on the host: nothing where it only started something anew."""
+    gone = [entry.id for entry in outcome.revert if entry.targets is None]
+    kept = [receipt for receipt in receipts if receipt["id"] not in gone]
+    names = [receipt["run_id"] for receipt in kept if any(one["kind"] != "activation" for one in receipt["changes"])]
+    return [
+        f"to take this run back: playbook rollback_netlink with netlink_run_id: {clean(name)}" for name in names[:1]
+    ]

@@ -17,15 +17,40 @@ def done(role="netlink_capability", **result):
     return {"role": role, "workloads": ["agent"], "results": [{"changed": True, **result}]}
 
 
+def receipt(*kinds, **more):
+    changes = [{"kind": kind, "target": "x"} for kind in kinds or ["file"]]
+    return {"id": "1", "run_id": "run-7", "module": "x.y.file_capabilities", "changes": changes, **more}
+
+
 def test_outcome_gives_lines_and_reasons():
     found = diagnosis(finding())
     made = plan(found["findings"], "interpreter", AGENT)
     fixed = outcome(found, diagnosis(verdict="allowed"), AGENT, [made], [done(receipt={"id": "1", "path": "/x"})])
     assert (fixed["lines"], fixed["failures"]) == (["agent: FIXED, verified"], [])
-    left = [{"id": "1", "module": "file_capabilities"}, {"id": "2", "module": "link_state"}]
+    left = [receipt(id="1"), receipt(id="2", module="link_state")]
     refused = outcome(found, found, AGENT, [made], [done()], receipts=left)
     assert refused["revert"] == [{"id": "1", "targets": None}]
     assert refused["failures"] == ["agent is still refused: /opt/agent runs as 4242 without cap_net_admin"]
+
+
+@pytest.mark.parametrize(
+    ("receipts", "verdict", "said"),
+    [
+        ([receipt("file", "activation")], "allowed", True),
+        ([receipt(), receipt(id="2")], "allowed", True),
+        ([receipt("activation")], "allowed", False),
+        ([receipt()], "refused", False),
+        ([], "allowed", False),
+    ],
+    ids=["a file", "two receipts", "only a start", "what is reverted at once", "nothing"],
+)
+def test_outcome_says_once_how_to_take_back_what_is_left(receipts, verdict, said):
+    found = diagnosis(finding())
+    made = plan(found["findings"], "interpreter", AGENT)
+    last = diagnosis(*([finding()] if verdict == "refused" else []), verdict=verdict)
+    lines = outcome(found, last, AGENT, [made], [done()], receipts=receipts)["lines"]
+    line = "to take this run back: playbook rollback_netlink with netlink_run_id: run-7"
+    assert lines[1:] == ([line] if said else [])
 
 
 def test_outcome_says_what_is_withheld():
