@@ -15,6 +15,9 @@ description:
   - This module reverts receipts, the newest first, and removes those that nobody needs any more.
   - A target that holds what the receipt says was written gets back what it held before. A target that somebody changed
     since is left alone, and named in RV(left_alone).
+  - What runs with files that are given back (a unit, a container, a daemon) is started anew after that, if O(accept)
+    has the word, V(restart) or V(recreate). Else it is named in RV(restart_required), until a later call with the word,
+    or until somebody else has started it anew. What does not run is not started.
   - A run that was killed at any point can be reverted too.
   - What was reverted once is not reverted again, so that a second call changes nothing.
 options:
@@ -32,7 +35,7 @@ options:
     description:
       - Revert only the changes of these targets, as
         RV(netlink.remediation.receipt_info#module:receipts[].changes[].target) says them.
-      - The rest of the receipts can be reverted later.
+      - The rest of the receipts can be reverted later. A restart belongs to the files that it was made for.
       - All of them if not given. Not used with O(state=pruned).
     type: list
     elements: str
@@ -85,7 +88,8 @@ changes:
   elements: dict
   contains:
     kind:
-      description: The kind of change, such as V(file), V(xattr), V(sysctl) or V(link).
+      description:
+        - The kind of change, such as V(file), V(xattr), V(sysctl) or V(link). V(activation) is a restart or recreation.
       type: str
     target:
       description: What was changed.
@@ -144,10 +148,17 @@ disrupts:
   elements: str
   sample: []
 restart_required:
-  description: What has to be restarted for it to take effect.
+  description: What still runs with what was given back, because its restart or recreation was not accepted.
   returned: success
   type: list
   elements: dict
+  contains:
+    kind:
+      description: V(unit), V(container) or V(daemon).
+      type: str
+    name:
+      description: Its name.
+      type: str
   sample: []
 unvalidated:
   description: What could not be tried without doing it.
