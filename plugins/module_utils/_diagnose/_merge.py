@@ -27,6 +27,9 @@ WHOLE = {
     "netlink_userns_containers": ("container", "recreate"),
 }
 
+# How many subordinate ids a user gets where nothing else is said.
+USUAL_COUNT = 65536
+
 
 class ConflictError(Exception):
     """What two values are about and the two values, as text."""
@@ -177,8 +180,10 @@ def _capability(name: Any) -> str:
 
 
 def _merge_range(user: str, left: Entry, right: Entry) -> dict[str, Any]:
-    """Subordinate ids of one user: the kinds add up (both where not given), everything else must agree."""
-    merged = _agree(f"{user} subordinate ids,", left, right, ["kinds"])
+    """Subordinate ids of one user: the larger count is enough for both, the kinds add up (both where not given)."""
+    merged = _agree(f"{user} subordinate ids,", left, right, ["count", "kinds"])
+    if "count" in merged:
+        merged["count"] = max(entry.get("count", USUAL_COUNT) for entry in (left, right))
     if "kinds" in merged:
         both = ["uid", "gid"]
         merged["kinds"] = _union(left.get("kinds") or both, right.get("kinds") or both)

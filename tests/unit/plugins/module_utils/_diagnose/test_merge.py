@@ -167,12 +167,12 @@ def test_what_user_namespaces_want_merges_by_user_key_and_container():
         containers=[{"container": "web1", "userns": "host"}],
     )
     right = userns(
-        ranges=[{"user": "app", "count": 65536}, {"user": "other"}],
+        ranges=[{"user": "app", "count": 131072}, {"user": "other"}],
         daemon={"icc": False},
         containers=[{"container": "web1", "userns": "host", "recreate": True}],
     )
     assert merged(left, right) == {
-        "netlink_userns_ranges": [{"user": "app", "count": 65536, "kinds": ["uid", "gid"]}, {"user": "other"}],
+        "netlink_userns_ranges": [{"user": "app", "count": 131072, "kinds": ["uid", "gid"]}, {"user": "other"}],
         "netlink_userns_daemon": {"userns-remap": "app", "icc": False},
         "netlink_userns_containers": [{"container": "web1", "userns": "host", "recreate": True}],
     }
@@ -192,7 +192,7 @@ def test_what_user_namespaces_want_merges_by_user_key_and_container():
         (container(sysctls={"a.b": 1}), container(sysctls={"a/b": 2}), "a.b: 1 or 2"),
         (container(cap_add=["NET_RAW"]), container(cap_drop=["cap_net_raw"]), "web1 cap_net_raw: cap_add or cap_drop"),
         (userns(daemon={"userns-remap": "a"}), userns(daemon={"userns-remap": None}), ".* userns-remap: a or None"),
-        (userns(ranges=[{"user": "a", "count": 1}]), userns(ranges=[{"user": "a", "count": 2}]), "a sub.* count: 1 or"),
+        (userns(ranges=[{"user": "a", "start": 1}]), userns(ranges=[{"user": "a", "start": 2}]), "a sub.* start: 1 or"),
     ],
 )
 def test_units_and_containers_that_cannot_be_both_are_an_error(left, right, about):
