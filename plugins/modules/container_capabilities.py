@@ -205,6 +205,14 @@ advice:
         - >-
           kubectl --namespace vpn patch deployment gateway --type strategic --patch '{"spec": {"template": {"spec":
           {"containers": [{"name": "gateway", "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}]}}}}'
+security:
+  description:
+    - What the containers may do more than before, one sentence each. It says so where the network is that of the host.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - container vpn-gateway-1 gains cap_net_admin over the HOST network
 receipt:
   description: The record on the host by which the changes can be reverted; null in check mode and if nothing changed.
   returned: success
@@ -217,12 +225,11 @@ receipt:
       description: Where it lies on the host.
       type: str
 disrupts:
-  description: Sentences on the privilege that is added, and on what is interrupted.
+  description: Sentences on what is interrupted.
   returned: success
   type: list
   elements: str
   sample:
-    - container vpn-gateway-1 gains cap_net_admin
     - >-
       container vpn-gateway-1 is made anew: it is down meanwhile, connections to it break, and what it wrote outside of
       its volumes is lost

@@ -37,10 +37,10 @@ def run_containers(module: AnsibleModule) -> dict[str, Any]:
     require_root()
     use(module)
     plan = plan_containers(module.params["containers"], module.params["accept"])
-    result = run_changes(module, plan.changes, unvalidated=plan.unvalidated, restart_required=plan.restart_required)
+    result = run_changes(module, plan.changes)
     for sentence in plan.warnings:
         module.warn(sentence)
-    return {**result, "advice": plan.advice}
+    return {**result, "security": plan.security, "advice": plan.advice}
 
 
 def plan_containers(containers: Sequence[Mapping[str, Any]], accept: Collection[str]) -> Plan:

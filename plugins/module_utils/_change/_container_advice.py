@@ -26,7 +26,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
     satisfied,
     warn_of_user,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._change._container_start import inspect
+from ansible_collections.netlink.remediation.plugins.module_utils._change._container_start import docker_has, inspect
 from ansible_collections.netlink.remediation.plugins.module_utils._change._container_wish import (
     ALL,
     Wish,
@@ -53,7 +53,7 @@ def plan_advice(subjects: Sequence[Subject], plan: Plan) -> None:
     for subject in subjects:
         wish = merge(Wish(), subject.requests)
         # An empty wish: nothing of ours can be there to be taken away.
-        if (wish == Wish() or satisfied(subject.container, wish)) and not subject.recreate:
+        if (wish == Wish() or is_done(subject.container, wish)) and not subject.recreate:
             continue
         demand_own_network(subject, wish)
         owner = subject.container.owner.kind
@@ -64,12 +64,17 @@ def plan_advice(subjects: Sequence[Subject], plan: Plan) -> None:
         plan.advise(subject.container, text, commands)
 
 
+def is_done(container: Container, wish: Wish) -> bool:
+    """Whether what runs was made with all of a wish, so that there is nothing to advise."""
+    return satisfied(container, wish) or (container.engine == "docker" and docker_has(container.id, wish))
+
+
 def advise_by_hand(
     plan: Plan, subject: Subject, why: str, place: str, lines_for: Callable[[Wish], Sequence[str]]
 ) -> None:
     """Advice for an owner that is changed from here elsewhere: which lines go where, and why not from here."""
     wish = merge(Wish(), subject.requests)
-    if wish != Wish() and not satisfied(subject.container, wish):
+    if wish != Wish() and not is_done(subject.container, wish):
         lines = "; ".join(lines_for(wish))
         plan.advise(subject.container, f"No file is written, since {why}. Add to {place}: {lines}. Then start it anew.")
 

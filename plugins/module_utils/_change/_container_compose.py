@@ -22,12 +22,11 @@ from typing import Any, Optional, Union
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._activate_unit import one_line
 from ansible_collections.netlink.remediation.plugins.module_utils._change._activation import ActivationChange
+from ansible_collections.netlink.remediation.plugins.module_utils._change._container_advice import is_done
 from ansible_collections.netlink.remediation.plugins.module_utils._change._container_plan import (
     ANEW,
     Plan,
     Subject,
-    gains,
-    satisfied,
     warn_of_user,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._container_start import (
@@ -134,22 +133,23 @@ def _plan_override(project: Project, plan: Plan) -> str:
     }
     wishes = {name: beyond(wish, from_entry(base["services"][name])) for name, wish in asked.items()}
     content = content_with(project.content, wishes, base["services"])
-    after = rendered(project, content)
+    after = base if content is None else rendered(project, content)
     demand_only(project, base, after, content)
     for name, subjects in project.services.items():
         _demand_effect(subjects[0].where, asked[name], after["services"][name])
     if content != project.content:
-        pairs = [(one.container, wishes[name]) for name, subjects in project.services.items() for one in subjects]
-        gained = [sentence for pair in pairs for sentence in gains(*pair)]
         try:
             text = None if content is None else json.dumps(content, indent=2) + "\n"
-            plan.changes.append(FileChange.of(project.override, text, disrupts=gained))
+            plan.changes.append(FileChange.of(project.override, text))
         except ChangeError as exc:
             return str(exc)
     for name, subjects in project.services.items():
         warn_of_user(plan, subjects, wishes[name])
+        begun = len(plan.changes)
         changed = said_in(project.content, name) != said_in(content, name)
         _plan_start(project, name, after["services"][name], content, changed, plan)
+        for subject in subjects if changed or len(plan.changes) > begun else []:
+            plan.warn_of(subject.container, wishes[name])
     return ""
 
 
@@ -171,7 +171,7 @@ def find_project(subject: Subject) -> Union[Project, str]:
     content = _own_content(overrides[0]) if overrides else None
     # The override that it was made with stands in its label; one of ours may have been reverted since.
     mine = [os.path.join(directory, name) for name in OVERRIDES]
-    files = [name for name in files if name not in mine or (name in overrides and content is None)]
+    files = [name for name in files if name not in mine]
     why = _why_not_loaded(directory, files)
     if why or (overrides and content is None):
         return why or f"{overrides[0]} is the user's own, and compose loads one such file only"
@@ -372,13 +372,11 @@ def _why_wait(
     """Why the containers of a service must not be made anew from here, else ""."""
     if not all((one.get("State") or {}).get("Running") for one in found):
         return "it does not run now"
-    known = {
-        word
-        for one in (None, project.content, content)
-        for word in _compose(project, one, ["config", "--hash", name]).split()
-    }
-    labels = [(one.get("Config") or {}).get("Labels") or {} for one in found]
-    if any(one.get(_HASH) not in known for one in labels):
+    made = {((one.get("Config") or {}).get("Labels") or {}).get(_HASH) for one in found}
+    for one in (project.content, None, content):
+        # Each says "SERVICE HASH". Whether it was made before or after ours was written, nothing else comes along.
+        made -= {*_compose(project, one, ["config", "--hash", name]).split()} if made else set()
+    if made:
         return (
             "it was not made of what its files say now (they were changed since, other variables were set, or it was "
             "another version of compose), which would change as well"
@@ -405,7 +403,7 @@ def _advise(plan: Plan, subjects: Sequence[Subject], service: str, why: str) -> 
     container = subjects[0].container
     wish = merge(Wish(), [request for subject in subjects for request in subject.requests])
     recreate = any(subject.recreate for subject in subjects)
-    if (wish == Wish() or all(satisfied(subject.container, wish) for subject in subjects)) and not recreate:
+    if (wish == Wish() or all(is_done(subject.container, wish) for subject in subjects)) and not recreate:
         return
     owner = container.owner
     directory = owner.directory or ""

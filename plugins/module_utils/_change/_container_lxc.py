@@ -26,7 +26,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
     Plan,
     Subject,
     demand_own_network,
-    gains,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._container_start import (
     bounding_of,
@@ -76,11 +75,14 @@ def _plan_one(subject: Subject, plan: Plan) -> None:
     if after != text:
         _demand_taken(container.id, path, after, base, wish)
         try:
-            plan.changes.append(FileChange.of(path, after, disrupts=gains(container, wish)))
+            plan.changes.append(FileChange.of(path, after))
         except ChangeError as exc:
             advise_by_hand(plan, subject, str(exc), path, lambda wanted: lines_for(wanted, base))
             return
+    begun = len(plan.changes)
     _plan_start(subject, path, wish, after != text, plan)
+    if after != text or len(plan.changes) > begun:
+        plan.warn_of(container, wish)
 
 
 def _plan_start(subject: Subject, path: str, wish: Wish, changed: bool, plan: Plan) -> None:

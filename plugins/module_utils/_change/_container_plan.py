@@ -41,19 +41,22 @@ class Subject:
 
 @dataclass
 class Plan:
-    """What a call of the module will do. advice: see the module's return value; warnings, unvalidated: sentences."""
+    """What a call of the module will do. advice, security: see the module's return values; warnings: sentences."""
 
     accept: Collection[str] = ()
     changes: list[Change] = field(default_factory=list)
-    restart_required: list[dict[str, str]] = field(default_factory=list)
+    security: list[str] = field(default_factory=list)
     advice: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    unvalidated: list[str] = field(default_factory=list)
 
     def advise(self, container: Container, text: str, commands: Iterable[str] = ()) -> None:
         """What has to be done by hand."""
         self.advice.append({"container": container.name, "text": text, "commands": list(commands)})
         self.warnings.append(f"container {container.name} is not changed, but advised: {text}")
+
+    def warn_of(self, container: Container, wish: Wish) -> None:
+        """Note, once, what a container may do more."""
+        self.security += [sentence for sentence in gains(container, wish) if sentence not in self.security]
 
 
 def gains(container: Container, wish: Wish) -> list[str]:
@@ -99,10 +102,14 @@ def demand_own_network(subject: Subject, wish: Wish) -> None:
 
 
 def lacks(container: Container, said: Wish) -> bool:
-    """Whether what runs was started without capabilities or sysctls that its definition names by now."""
+    """Whether what runs was started without something that its definition names by now. A user by name is not told."""
     mask = capability_mask(name for name in said.cap_add if name in CAPABILITIES)
     less = mask & ~container.capabilities.get("bounding", mask)
-    return bool(less) or any(container.sysctls.get(key, value) != value for key, value in said.sysctls.items())
+    uid, started = ((user or "").partition(":")[0].replace("root", "0") for user in (said.user, container.user))
+    other = uid.isdigit() and started.isdigit() and uid != started
+    remapped = said.userns == "host" and container.user_ns == "own"
+    values = any(container.sysctls.get(key, value) != value for key, value in said.sysctls.items())
+    return bool(less) or other or remapped or values
 
 
 def satisfied(container: Container, wish: Wish) -> bool:

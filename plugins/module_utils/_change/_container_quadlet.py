@@ -32,7 +32,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
     Plan,
     Subject,
     demand_own_network,
-    gains,
     lacks,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._container_start import noted
@@ -97,12 +96,14 @@ def _plan_one(subject: Subject, plan: Plan) -> None:
     _demand_only(path, base, after, wish)
     if text != old:
         try:
-            disrupts = gains(subject.container, wish)
-            plan.changes.append(FileChange.of(path, text, disrupts=disrupts, then="daemon_reload"))
+            plan.changes.append(FileChange.of(path, text, then="daemon_reload"))
         except ChangeError as exc:
             advise_by_hand(plan, subject, str(exc), f"[Container] of {file}", _settings)
             return
+    begun = len(plan.changes)
     _plan_start(subject, unit, path, after, text != old, plan)
+    if text != old or len(plan.changes) > begun:
+        plan.warn_of(subject.container, wish)
 
 
 def _plan_start(subject: Subject, unit: str, path: str, after: Generated, changed: bool, plan: Plan) -> None:

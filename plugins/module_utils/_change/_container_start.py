@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -21,6 +22,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
     Wish,
     from_entry,
     from_note,
+    kernel_names,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import NO_PROGRAM, run
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import capability_mask, capability_names
@@ -66,10 +68,11 @@ def service_containers(project: str, service: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: str(one.get("Name")))
 
 
-def compose_words() -> list[str]:
+@functools.cache
+def compose_words() -> tuple[str, ...]:
     """The words that call compose version 2 or later, as a plugin of docker or a program of its own. Raises ChangeError
     where there is none."""
-    for words in (["docker", "compose"], ["docker-compose"]):
+    for words in (("docker", "compose"), ("docker-compose",)):
         code, out, _err = run([*words, "version", "--short"])
         major = out.strip().lstrip("v").partition(".")[0]
         if not code and major.isdigit() and int(major) >= 2:
@@ -91,6 +94,23 @@ def is_up(container: Mapping[str, Any]) -> bool:
     """Whether it runs, and is not between two attempts."""
     state = container.get("State") or {}
     return bool(state.get("Running")) and not state.get("Restarting") and not state.get("Dead")
+
+
+def docker_has(identifier: str, wish: Wish) -> bool:
+    """Whether docker made a container with all of a wish; False where docker cannot be asked."""
+    try:
+        (found,) = inspect("docker", [identifier])[:1] or [{}]
+    except ChangeError:
+        return False
+    host, config = found.get("HostConfig") or {}, found.get("Config") or {}
+    sysctls = host.get("Sysctls") or {}
+    return (
+        {*wish.cap_add} <= {*kernel_names(host.get("CapAdd") or ())}
+        and {*wish.cap_drop} <= {*kernel_names(host.get("CapDrop") or ())}
+        and wish.user in (None, config.get("User"))
+        and wish.userns in (None, host.get("UsernsMode"))
+        and all(sysctls.get(key) == value for key, value in wish.sysctls.items())
+    )
 
 
 # --- compose ----------------------------------------------------------------------------------------------------------
