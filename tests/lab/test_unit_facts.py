@@ -402,24 +402,41 @@ def test_units_of_other_types_are_read_too(host: Host) -> None:
     assert (missing["load"], missing["fragment"]) == ("not-found", None)
 
 
-def test_a_unit_of_a_users_manager_is_found_while_it_runs(host: Host) -> None:
-    user = ["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups", "env", "XDG_RUNTIME_DIR=/run/user/1234"]
+@pytest.fixture
+def joe(host: Host) -> Iterator[list[str]]:
+    """Joe's own service manager runs; the words that run a command as he does."""
     host.write(f"{ETC}/user@.service.d/u.conf", "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n")
+    host.sh("systemctl daemon-reload; systemctl start user@1234")
+    yield ["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups", "env", "XDG_RUNTIME_DIR=/run/user/1234"]
+    host.sh(f"systemctl stop user@1234; rm -rf {ETC}/user@.service.d /home/joe/.config; systemctl daemon-reload")
+
+
+def test_a_unit_of_a_users_manager_is_found_while_it_runs(host: Host, joe: list[str]) -> None:
     host.write("/home/joe/.config/systemd/user/u-mine.service", service("RestrictAddressFamilies=AF_UNIX").decode())
-    host.sh("chown -R joe /home/joe; systemctl daemon-reload; systemctl start user@1234")
-    try:
-        assert facts(host, "u-mine")[0]["load"] == "not-found"
-        assert host.run([*user, "systemctl", "--user", "start", "u-mine"]).returncode == 0
-        (unit,) = facts(host, "u-mine")
-        assert (unit["manager"], unit["load"], unit["active"]) == ("user", "loaded", "active")
-        assert unit["fragment"] == "/home/joe/.config/systemd/user/u-mine.service"
-        found = directive(unit, "RestrictAddressFamilies")
-        assert found["effective"] == found["runtime"] == "AF_UNIX"
-        asked, searched = both_ways(host, "u-mine")
-        for key in ("name", "manager", "fragment", "drop_ins", "directives"):
-            assert asked["u-mine"][key] == searched["u-mine"][key]
-    finally:
-        host.sh(f"systemctl stop user@1234; rm -rf {ETC}/user@.service.d; systemctl daemon-reload")
+    host.sh("chown -R joe /home/joe")
+    assert facts(host, "u-mine")[0]["load"] == "not-found"
+    assert host.run([*joe, "systemctl", "--user", "start", "u-mine"]).returncode == 0
+    (unit,) = facts(host, "u-mine")
+    assert (unit["manager"], unit["load"], unit["active"]) == ("user", "loaded", "active")
+    assert unit["fragment"] == "/home/joe/.config/systemd/user/u-mine.service"
+    found = directive(unit, "RestrictAddressFamilies")
+    assert found["effective"] == found["runtime"] == "AF_UNIX"
+    asked, searched = both_ways(host, "u-mine")
+    for key in ("name", "manager", "fragment", "drop_ins", "directives"):
+        assert asked["u-mine"][key] == searched["u-mine"][key]
+
+
+def test_a_process_of_a_user_is_not_judged_by_the_systems_unit_of_that_name(host: Host, joe: list[str]) -> None:
+    write(host, {f"{ETC}/u-mine.service": service("RestrictAddressFamilies=AF_UNIX")})
+    host.write("/home/joe/.config/systemd/user/u-mine.service", service().decode())
+    host.sh("systemctl start u-mine; chown -R joe /home/joe")
+    assert host.run([*joe, "systemctl", "--user", "start", "u-mine"]).returncode == 0
+    pid = host.run([*joe, "systemctl", "--user", "show", "--value", "-p", "MainPID", "u-mine"]).stdout
+    found = host.diagnose({"pid": int(pid)}, include_snapshot=True)
+    assert found["snapshot"]["units"]["u-mine.service"]["manager"] == "user"
+    assert found["findings"][0]["reason"] == "user_manager"
+    found = host.diagnose({"unit": "u-mine.service"}, include_snapshot=True)
+    assert found["snapshot"]["units"]["u-mine.service"]["manager"] == "system"
 
 
 @pytest.mark.parametrize("bad", ["two words", "u@.service", "a/b", ""])

@@ -17,6 +17,7 @@ _CONTAINER = re.compile(r"^(?:(?P<kind>.*)[-:])?(?P<id>[0-9a-f]{64})(?:\.scope)?
 _NSPAWN = re.compile(r"/(?:machine-(?P<machine>[^/]+)\.scope|systemd-nspawn@(?P<name>[^/]+)\.service)/payload(?:/|$)")
 _LXC = re.compile(r"(?:^|/)(?:lxc\.payload[./]|lxc/)(?P<name>[^/]+)")
 _UNIT_SUFFIXES = (".service", ".scope")
+_USER_MANAGER = re.compile(r"/(user@[0-9]+\.service)/")
 _ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
 
 
@@ -70,7 +71,8 @@ def engine_of(path: str) -> Optional[str]:
 
 
 def processes_of_unit(unit: str) -> list[int]:
-    """The processes of a systemd unit, the main one first; those in containers only if there are no others.
+    """The processes of a systemd unit, the main one first; those in containers only if there are no others, and those
+    that the managers of users run only if the system manager runs none.
 
     unit: the name as systemd shows it, with or without ".service", escapes (\\x2d) given as such or decoded.
     """
@@ -80,7 +82,12 @@ def processes_of_unit(unit: str) -> list[int]:
         parts = [part[1:] if part.startswith("_") else part for part in path.split("/")]
         return wanted in parts or wanted in map(_decode, parts)
 
+    def of_system(path: str) -> bool:
+        manager = _USER_MANAGER.search(path)
+        return manager is None or manager[1] == wanted
+
     found = _members(belongs)
+    found = [item for item in found if of_system(item[2])] or found
     return _main_first([pid for pid, container, _path in found if container is None] or [item[0] for item in found])
 
 

@@ -139,6 +139,7 @@ def _read_owners(state: State, ask: Optional[Ask]) -> None:
     """The units and containers of the workloads; of discovered ones only where they lack privilege."""
     units = {workload.unit for workload in state.workloads if workload.unit}
     containers: set[str] = set()
+    users: list[Process] = []
     for workload in state.workloads:
         for pid in workload.processes:
             process = state.processes[pid]
@@ -146,6 +147,8 @@ def _read_owners(state: State, ask: Optional[Ask]) -> None:
                 continue
             if process.container:
                 containers.add(process.container)
+            elif process.unit and "/user@" in (process.cgroup or ""):
+                users.append(process)
             elif process.unit and process.unit.endswith(".service"):
                 units.add(process.unit)
     if containers:
@@ -165,6 +168,11 @@ def _read_owners(state: State, ask: Optional[Ask]) -> None:
         for workload in state.workloads:
             if workload.kind == "unit" and not workload.processes:
                 _resolve_stopped(state, workload)
+    if users:
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import units_of_processes
+
+        # Last: the system may have another unit of the same name.
+        state.units.update(units_of_processes(users, ask, state.unseen))
 
 
 def _resolve_stopped(state: State, workload: Workload) -> None:

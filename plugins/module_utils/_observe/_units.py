@@ -25,7 +25,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._unit
     unit_name,
     user_path,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Host, Unit, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Credentials,
+    Host,
+    Process,
+    Unit,
+    Unseen,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
     FILTERS,
     as_shown,
@@ -172,6 +178,19 @@ def manager_of(cgroup: Optional[str]) -> Optional[int]:
     """The uid of the user whose manager runs what is in a cgroup; None outside of such managers."""
     match = _USER_MANAGER.search(cgroup or "")
     return int(match[1]) if match else None
+
+
+def units_of_processes(processes: Sequence[Process], ask: Optional[Ask], unseen: list[Unseen]) -> dict[str, Unit]:
+    """The services of processes that the managers of users run. The system may have others of the same names."""
+    of_user: dict[int, list[str]] = {}
+    for process in processes:
+        uid = manager_of(process.cgroup)
+        if uid is not None and process.unit and process.unit.endswith(".service"):
+            of_user.setdefault(uid, []).append(process.unit)
+    found: dict[str, Unit] = {}
+    for uid, names in of_user.items():
+        found.update(units_of_user(uid, list(dict.fromkeys(names)), ask, unseen))
+    return found
 
 
 def units_of_user(uid: int, names: Sequence[str], ask: Optional[Ask], unseen: list[Unseen]) -> dict[str, Unit]:

@@ -19,11 +19,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._unit
     manager_of,
     observe_units,
     setting,
+    units_of_processes,
     units_of_user,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Directive,
     Host,
+    Process,
     Unit,
     from_plain,
     to_plain,
@@ -179,6 +181,15 @@ def test_a_users_manager_is_asked_as_that_user():
     words = systemd.questions[0]
     assert words[:5] == ["setpriv", "--reuid=64999", "--regid=64999", "--clear-groups", "env"]
     assert words[5:9] == ["XDG_RUNTIME_DIR=/run/user/64999", "systemctl", "--user", "show"]
+
+
+def test_services_of_processes_are_asked_of_the_manager_that_runs_them():
+    systemd = Systemd(block("mine.service"))
+    paths = {1: "/user.slice/user@64999.service/app.slice/mine.service", 2: "/system.slice/other.service"}
+    processes = [Process(pid, 0, 1, "x", cgroup=path, unit=path.split("/")[-1]) for pid, path in paths.items()]
+    units = units_of_processes(processes, systemd, [])
+    assert {name: unit.manager for name, unit in units.items()} == {"mine.service": "user"}
+    assert len(systemd.questions) == 1
 
 
 @pytest.mark.parametrize(
