@@ -57,6 +57,7 @@ class Files:
         self.root, self.unseen = root, unseen
         self.owners: dict[str, int] = {}  # Path -> uid of who owns the file that was read.
         self._read: dict[str, Any] = {}
+        self._listed: dict[str, list[str]] = {}
 
     def miss(self, path: str, reason: str) -> None:
         """Note that something could not be read."""
@@ -110,8 +111,14 @@ class Files:
         return content.decode("utf-8", "replace")
 
     def names(self, directory: str) -> list[str]:
-        """Sorted names in a directory, [] where there is none."""
-        return [name for name in list_names(directory, self.root, self.unseen) if printable(name) == name]
+        """Sorted names in a directory, [] where there is none. Each directory is read once."""
+        if directory not in self._listed:
+            missed: list[Unseen] = []
+            found = list_names(directory, self.root, missed)
+            self._listed[directory] = [name for name in found if printable(name) == name]
+            for item in missed:
+                self.miss(item.source, item.reason)
+        return self._listed[directory]
 
     def is_directory(self, path: str) -> bool:
         """Whether there is a directory."""
@@ -152,7 +159,8 @@ def words(value: Any) -> list[str]:
 
 def number(value: Any) -> Optional[int]:
     """The value if it is a whole number that the kernel could mean, from 0 on."""
-    return value if type(value) is int and 0 <= value < LARGEST else None
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value < LARGEST else None
 
 
 def texts(value: Any) -> dict[str, str]:

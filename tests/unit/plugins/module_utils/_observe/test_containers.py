@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -577,3 +578,14 @@ def test_directories_that_cannot_be_read_are_unseen(host, tmp_path):
     unseen = []
     assert len(observe_containers(unseen, root=root)) == 3
     assert [(item.source, item.reason) for item in unseen] == [("/var/lib/lxc", "ELOOP")]
+
+
+def test_an_observer_without_privilege_is_told_once_what_it_does_not_see(running):
+    child = running(
+        f"sys.path[:0] = {sys.path!r}\n"
+        f"from {observe_containers.__module__} import observe_containers\n"
+        "os.setuid(65534)\n"
+        "unseen = []; observe_containers(unseen)\n"
+        "words = [str(len(unseen) == len(set(unseen)))]\n"
+    )
+    assert child.words == ["True"]
