@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES, CAPABILITIES
@@ -103,6 +103,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_any_json_gives_a_container_that_a_snapshot_can_hold(content):
     found = container(content)
@@ -114,18 +115,27 @@ def test_any_json_gives_a_container_that_a_snapshot_can_hold(content):
     json.dumps(plain, ensure_ascii=False).encode()
 
 
+SMALL = LEAVES | st.lists(LEAVES, max_size=3)
+RULE = st.fixed_dictionaries(
+    {},
+    optional={
+        "names": SMALL,
+        "action": LEAVES,
+        "errnoRet": LEAVES,
+        "args": st.lists(st.dictionaries(st.sampled_from(["index", "value", "op"]), LEAVES), max_size=2),
+    },
+)
 NAMED = st.fixed_dictionaries(
     {
-        "process": st.fixed_dictionaries({"capabilities": st.dictionaries(st.sampled_from(SETS), ANYTHING)}),
+        "process": st.fixed_dictionaries({"capabilities": st.dictionaries(st.sampled_from(SETS), SMALL)}),
         "linux": st.fixed_dictionaries(
             {
-                "namespaces": st.lists(st.dictionaries(st.sampled_from(["type", "path"]), ANYTHING)),
-                "uidMappings": st.lists(st.dictionaries(st.sampled_from(["containerID", "hostID", "size"]), LEAVES)),
+                "namespaces": st.lists(st.dictionaries(st.sampled_from(["type", "path"]), LEAVES), max_size=3),
+                "uidMappings": st.lists(
+                    st.dictionaries(st.sampled_from(["containerID", "hostID", "size"]), LEAVES), max_size=3
+                ),
                 "seccomp": st.fixed_dictionaries(
-                    {
-                        "defaultAction": st.text(min_size=1),
-                        "syscalls": st.lists(st.dictionaries(st.sampled_from(["names", "action", "args"]), ANYTHING)),
-                    }
+                    {"defaultAction": st.text(min_size=1), "syscalls": st.lists(RULE | LEAVES, max_size=3)}
                 ),
             }
         ),
@@ -133,12 +143,14 @@ NAMED = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(NAMED)
 def test_wrong_types_in_the_right_place_count_as_missing(content):
     found = container(content)
     assert from_plain(Container, json.loads(json.dumps(to_plain(found)))) == found
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
 def test_any_text_is_a_profile_or_settings_or_nothing(text):
     for prefix in ("", "2\nallowlist\n", "2\ndenylist errno 1\nsocket errno [0,"):
