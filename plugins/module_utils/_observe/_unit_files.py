@@ -141,8 +141,8 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     for number, (raw, _end) in enumerate(split_lines(text), 1):
         if raw.lstrip(_BLANK)[:1] in ("#", ";"):
             continue
-        if not mark:
-            raw, mark = raw.lstrip("\ufeff"), True
+        if not mark and raw.startswith("\ufeff"):
+            raw, mark = raw[1:], True
         begun = begun or number
         backslashes = len(raw) - len(raw.rstrip("\\"))
         if backslashes % 2:

@@ -118,7 +118,8 @@ def _show(names: Sequence[str], systemctl: list[str], ask: Ask, unseen: list[Uns
     code, out, err = ask([*systemctl, "show", "--no-pager", "--property=" + wanted, "--", *names])
     if code:
         lines = (err or out).strip().splitlines()
-        unseen.append(Unseen(" ".join([*systemctl[-1:], "show"]), lines[0] if lines else f"exit code {code}"))
+        source = "systemctl --user show" if "--user" in systemctl else "systemctl show"
+        unseen.append(Unseen(source, lines[0] if lines else f"exit code {code}"))
     found: dict[str, Properties] = {}
     for block in out.split("\n\n") if code == 0 else []:
         properties = {name: value for name, _equals, value in (line.partition("=") for line in block.splitlines())}

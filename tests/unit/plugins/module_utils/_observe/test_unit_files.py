@@ -60,6 +60,7 @@ def assigned(text):
         ("[Service]\nUser\n=x\nUser=b", [("Service", "User", "b", 4)]),
         ("\ufeff[Service]\nUser=b", [("Service", "User", "b", 2)]),
         ("# x\n\ufeff[Service]\nUser=b", [("Service", "User", "b", 3)]),
+        ("[Service]\n\ufeffUser=b\n\ufeffGroup=c", [("Service", "User", "b", 2), ("Service", "\ufeffGroup", "c", 3)]),
         ("[Service]\nA=x=y", [("Service", "A", "x=y", 2)]),
         ("[Service]\nA=\"x y\" %i 'z'", [("Service", "A", "\"x y\" %i 'z'", 2)]),
         ("[Service]\nA=1\0B=2", [("Service", "A", "1", 2), ("Service", "B", "2", 3)]),

@@ -183,6 +183,13 @@ def test_a_users_manager_is_asked_as_that_user():
     assert words[5:9] == ["XDG_RUNTIME_DIR=/run/user/64999", "systemctl", "--user", "show"]
 
 
+def test_a_users_manager_that_does_not_answer_is_unseen():
+    unseen = []
+    unit = units_of_user(64999, ["no-unit-of-this-test.service"], Systemd(code=1, err="Permission denied"), unseen)
+    assert unit["no-unit-of-this-test.service"].load == "not-found"
+    assert [(item.source, item.reason) for item in unseen] == [("systemctl --user show", "Permission denied")]
+
+
 def test_services_of_processes_are_asked_of_the_manager_that_runs_them():
     systemd = Systemd(block("mine.service"))
     paths = {1: "/user.slice/user@64999.service/app.slice/mine.service", 2: "/system.slice/other.service"}
