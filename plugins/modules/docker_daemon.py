@@ -17,9 +17,10 @@ description:
     key that is given as a flag as well are errors.
   - Where C(userns-remap) is set, the ids of its user in C(/etc/subuid) and C(/etc/subgid) are checked too, for
     C(dockerd) starts with ranges with which no container could be started.
-  - If O(accept) has V(restart), the daemon takes the settings over. It reads the file anew where that is enough, else
-    it is restarted. Then it has to answer, and the containers that were running and have a restart policy have to run
-    again within 30 seconds. If they do not, the file is taken back and the daemon is started with it once more.
+  - If O(accept) has V(restart), the daemon takes the settings over. It reads the file anew where that is enough (it is
+    not for a key that is removed), else it is restarted. Then it has to answer, and the containers that were running
+    and have a restart policy have to run again within 30 seconds. If they do not, the file is taken back and the daemon
+    is started with it once more.
   - A daemon that does not run is not started. One that failed is, as it may be the settings that it failed for.
 options:
   settings:

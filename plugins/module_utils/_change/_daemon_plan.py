@@ -31,7 +31,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._file
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 # What dockerd takes over when its file is read anew (docs.docker.com, "dockerd", configuration reload behavior); other
-# keys count from its next start on.
+# keys count from its next start on, and so does that a key is no longer there (measured with 26.1: labels).
 RELOADABLE = frozenset(
     (
         *("debug", "labels", "live-restore", "max-concurrent-downloads", "max-concurrent-uploads"),
@@ -75,8 +75,9 @@ def plan_daemon(options: Mapping[str, Any], *, check_mode: bool) -> DaemonPlan:
     if after != before:
         plan.unvalidated += _validate(after, unit, remap)
         plan.changes.append(FileChange.of(path, after, disrupts=remap.disrupts))
-    keys = {key for key in {*old, *parse_settings(after)} if old.get(key) != parse_settings(after).get(key)}
-    plan.changes += _activation(options, unit, keys, remap, changed=after != before)
+    new = parse_settings(after)
+    keys = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+    plan.changes += _activation(options, unit, remap, changed=after != before, reload=keys <= RELOADABLE & set(new))
     return plan
 
 
@@ -136,7 +137,7 @@ def _without_log(text: str) -> str:
 
 
 def _activation(
-    options: Mapping[str, Any], unit: DaemonUnit, keys: set[str], remap: Remap, *, changed: bool
+    options: Mapping[str, Any], unit: DaemonUnit, remap: Remap, *, changed: bool, reload: bool
 ) -> list[ActivationChange]:
     """What makes the file effective. A daemon that does not run starts with the file that there is then."""
     if not unit.runs and not unit.failed:
@@ -144,7 +145,7 @@ def _activation(
     if not (changed or options["restart"] or _written_since(options["path"], unit)):
         return []
     accepted = "restart" in options["accept"]
-    reload = changed and keys <= RELOADABLE and not options["restart"] and unit.runs
+    reload = reload and changed and not options["restart"] and unit.runs
     socket = docker_socket() if unit.runs else None
     containers = running_containers(socket) if socket and not reload else []
     info = docker_info(socket) if socket else {}
