@@ -44,8 +44,16 @@ def daemon_reload() -> None:
 
 
 def identify_unit(details: Mapping[str, Any]) -> Optional[str]:
-    """The id of this run of details["unit"], None when it does not run."""
-    (state,) = show_units([details["unit"]], ["ActiveState", "InvocationID"])
+    """The id of this run of details["unit"], None when it does not run.
+
+    A start or stop that is under way is waited for: a run that was killed may have left one behind.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        (state,) = show_units([details["unit"]], ["ActiveState", "InvocationID", "Job"])
+        if state.get("Job", "0") in ("", "0") or time.monotonic() >= deadline:
+            break
+        time.sleep(_POLL_SECONDS)
     if state["ActiveState"] in ("inactive", "failed"):
         return None
     return state["InvocationID"] or "?"

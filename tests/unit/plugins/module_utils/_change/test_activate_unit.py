@@ -115,6 +115,12 @@ def test_a_run_is_known_by_its_invocation(systemd, state, answer):
     assert identify_unit({"unit": "a.service"}) == answer
 
 
+def test_a_start_that_is_under_way_is_waited_for(systemd):
+    running = {"ActiveState": "deactivating", "InvocationID": "i1", "Job": "7"}
+    systemd.states = [running, running, {"ActiveState": "active", "InvocationID": "i2"}]
+    assert identify_unit({"unit": "a.service"}) == "i2"
+
+
 def test_units_come_in_the_order_of_their_names_and_values_may_hold_equals_signs(monkeypatch):
     answer = (0, "Id=a.service\nEnvironment=A=1\n\nId=b.service\nEnvironment=\n", "")
     monkeypatch.setattr(_activate_unit, "run", lambda _words: answer)
