@@ -23,6 +23,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._owne
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._podman import podman_places
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import namespace_inode
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import (
+    USERS,
     Files,
     Place,
     mapping,
@@ -67,8 +68,9 @@ def observe_containers(
 
 
 def ids_of_name(name: str, root: str = "/") -> set[str]:
-    """The ids of the containers that have a name."""
-    return {place.id for place in _places(Files(root, [])) if name in place.names()}
+    """The ids of the containers that have a name; those of users only if the host's own engines keep none of it."""
+    found = [place for place in _places(Files(root, [])) if name in place.names()]
+    return {place.id for place in found if not place.users} or {place.id for place in found}
 
 
 def recorded_process(name: str) -> Optional[int]:
@@ -134,9 +136,15 @@ def _recorded(files: Files, identifier: str, root: str) -> Optional[Member]:
         state = mapping(files.data(f"{directory}/{identifier}/{name}"))
         pid, start = number(state.get(pid_key)), number(state.get(start_key))
         member = member_of(pid, root) if pid else None
-        if member is not None and member.start == start:
+        if member is not None and member.start == start and not (directory.startswith(USERS) and _is_hosts(pid, root)):
             return member
     return None
+
+
+def _is_hosts(pid: Optional[int], root: str) -> bool:
+    """Whether a process is in the host's user namespace, where no container of a user can be, whatever he notes."""
+    inode = namespace_inode(f"/proc/{pid}/ns/user", []) if root == "/" else None
+    return inode is not None and inode == initial_namespace("user", [])
 
 
 def _see_owner(owners: Owners, container: Container, member: Optional[Member], root: str) -> None:

@@ -523,6 +523,9 @@ def test_what_users_keep_does_not_take_the_place_of_what_the_host_keeps(host, tm
     write(tmp_path, f"{store}/containers.json", entries)
     write(tmp_path, "/home/eve/.local/share/lxc/web/config", "lxc.cap.keep = sys_admin\n")
     assert read(root) == before
+    entries = [{"id": "e" * 64, "names": ["pweb", "eves"]}]
+    write(tmp_path, f"{store}/containers.json", entries)
+    assert ids_of_name("pweb", root) == {before["pweb"].id} and ids_of_name("eves", root) == {"e" * 64}
 
 
 def test_a_cgroup_that_a_user_names_like_a_container_is_not_that_container(host, tmp_path):
