@@ -48,7 +48,10 @@ FILTERS = {
     ),
 }
 
-# Kinds of namespaces that RestrictNamespaces= knows.
+# A path, also one that begins with a specifier that stands for one (systemd.unit(5)).
+_ABSOLUTE = re.compile("/|%[CDELSTVYdfhty]")
+
+# Kinds of namespaces that RestrictNamespaces= restricts; it knows the word "time" as well.
 NAMESPACE_KINDS = frozenset(["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"])
 
 _TRUE = ("1", "yes", "y", "true", "t", "on")
@@ -123,7 +126,7 @@ def _private_users(found: list[Directive], line: Directive) -> list[Directive]:
 
 
 def _path(found: list[Directive], line: Directive) -> list[Directive]:
-    return _replace(found, line) if line.value[:1] in ("", "/", "%") else found
+    return _replace(found, line) if not line.value or _ABSOLUTE.match(line.value) else found
 
 
 def _capabilities(found: list[Directive], line: Directive) -> list[Directive]:
@@ -240,7 +243,7 @@ def namespaces(values: Sequence[str]) -> Optional[frozenset[str]]:
 def _kinds(value: str) -> Optional[frozenset[str]]:
     """The kinds that a line names; None when it names another word, which makes systemd ignore the whole line."""
     words = frozenset(_inverted(value)[1].split())
-    return words if words <= NAMESPACE_KINDS else None
+    return words & NAMESPACE_KINDS if words <= NAMESPACE_KINDS | {"time"} else None
 
 
 def system_calls(property_value: str) -> Optional[tuple[bool, dict[str, Optional[str]]]]:
@@ -281,7 +284,10 @@ def as_shown(name: str, values: Sequence[str]) -> Optional[str]:
     rule = _RULES.get(name)
     if rule in (_switch, _private_users):
         return "yes" if not _is_boolean(values[-1]) or is_true(values[-1]) else "no"
-    return values[-1] if rule in (_replace, _path) else " ".join(values)
+    if rule is _path:
+        parts = [part for part in values[-1].split("/") if part not in ("", ".")]
+        return ("/" if values[-1].startswith("/") else "") + "/".join(parts)
+    return values[-1] if rule is _replace else " ".join(values)
 
 
 def parse_exec(value: str) -> tuple[str, str, list[str]]:

@@ -172,9 +172,16 @@ LINES: dict[str, list[list[str]]] = {
         ["net", "~"],
         ["~~net"],
         ['"net" user'],
+        ["time"],
+        ["time", "yes"],
     ],
     "PrivateUsers": [["yes"], ["self"], ["identity"], ["yes", ""], ["yes", "maybe"], ["SELF"], ["off"]],
-    "NetworkNamespacePath": [["/run/netns/x"], ["/run/netns/x", ""], ["/run/netns/x", "relative"]],
+    "NetworkNamespacePath": [
+        ["/run/netns/x"],
+        ["/run/netns/x", ""],
+        ["/run/netns/x", "relative", "%n"],
+        ["/run//netns/./x/"],
+    ],
     "User": [["joe"], ["joe", ""], ["0"], ["joe", "root"]],
     "SupplementaryGroups": [["adm"], ["adm", "disk"], ["adm", "", "disk"]],
     **{

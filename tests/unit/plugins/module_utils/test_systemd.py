@@ -17,6 +17,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._systemd impor
     NAMESPACE_KINDS,
     NETLINK_CALLS,
     address_families,
+    as_shown,
     capability_set,
     effective,
     is_true,
@@ -130,6 +131,8 @@ def test_the_first_line_decides_whether_families_are_allowed_or_refused(
         (["net", "~"], {"net"}),
         (["~~net"], None),
         (['"net"'], None),
+        (["time"], set()),
+        (["time", "net"], {"net"}),
     ],
     ids=str,
 )
@@ -196,6 +199,7 @@ def in_force(name: str, *values: str) -> list[str]:
         ("PrivateUsers", ["self", ""], ["self"]),
         ("NetworkNamespacePath", ["/run/netns/x", "relative"], ["/run/netns/x"]),
         ("NetworkNamespacePath", ["/run/netns/x", ""], []),
+        ("NetworkNamespacePath", ["%t/netns/%i", "%n"], ["%t/netns/%i"]),
         ("CapabilityBoundingSet", ["CAP_NET_RAW", "", "CAP_NET_ADMIN"], ["", "CAP_NET_ADMIN"]),
         ("CapabilityBoundingSet", ["CAP_NET_RAW", ""], [""]),
         ("CapabilityBoundingSet", ["CAP_NET_RAW", "~"], ["~"]),
@@ -213,10 +217,39 @@ def test_what_is_reset_replaced_or_ignored_is_not_in_force(name: str, values: li
     assert in_force(name, *values) == wanted
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "shown"),
+    [
+        ("User", [], None),
+        ("User", ["joe"], "joe"),
+        ("NoNewPrivileges", ["On"], "yes"),
+        ("ProtectKernelTunables", ["f"], "no"),
+        ("PrivateUsers", ["self"], "yes"),
+        ("CapabilityBoundingSet", [""], ""),
+        ("CapabilityBoundingSet", ["CAP_NET_RAW 12"], "cap_net_admin cap_net_raw"),
+        ("AmbientCapabilities", ["CAP_NET_RAW", "~CAP_NET_RAW"], ""),
+        ("RestrictAddressFamilies", ["none"], ""),
+        ("RestrictAddressFamilies", ["AF_UNIX", "AF_INET"], "AF_INET AF_UNIX"),
+        ("RestrictAddressFamilies", ["~AF_UNIX", "~AF_INET"], "~AF_INET AF_UNIX"),
+        ("RestrictAddressFamilies", ["~"], "~"),
+        ("RestrictNamespaces", ["no"], "no"),
+        ("RestrictNamespaces", ["yes"], "yes"),
+        ("RestrictNamespaces", ["user", "net"], "net user"),
+        ("NetworkNamespacePath", ["/run//netns/./x/"], "/run/netns/x"),
+        ("NetworkNamespacePath", ["%t/netns/x"], "%t/netns/x"),
+        ("SystemCallFilter", ["@system-service", "~socket"], "@system-service ~socket"),
+        ("SupplementaryGroups", ["adm", "disk kmem"], "adm disk kmem"),
+    ],
+)
+def test_a_value_is_written_as_systemctl_shows_it(name: str, values: list[str], shown: Optional[str]) -> None:
+    assert as_shown(name, values) == shown
+
+
 @given(st.lists(st.text(max_size=40), max_size=4))
 def test_nothing_that_a_file_can_say_is_an_error(values: list[str]) -> None:
     for name in ("CapabilityBoundingSet", "RestrictAddressFamilies", "RestrictNamespaces", "PrivateUsers", "ExecStart"):
         in_force(name, *values)
+        as_shown(name, values)
     for mask in (capability_set(values), capability_set(values, ambient=True)):
         assert mask is None or 0 <= mask <= ALL_CAPABILITIES
     assert (namespaces(values) or NAMESPACE_KINDS) <= NAMESPACE_KINDS
