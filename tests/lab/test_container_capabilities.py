@@ -409,9 +409,10 @@ def test_compose_that_is_missing_is_said(app: Host) -> None:
 
 def test_the_command_for_a_container_started_by_hand_makes_the_same_one(app: Host) -> None:
     app.sh(
-        "docker run -d --name hand1 --stop-signal KILL -e TOKEN=secret -l a=hidden --restart on-failure:3 --network none "
-        "--cap-add NET_RAW --cap-drop CHOWN -v /srv:/data:ro -v kept2:/kept -v /anonymous --tmpfs /t:size=1m --user 1000 "
-        "--read-only --ulimit nofile=500:600 --hostname hh -w /srv --device /dev/null:/dev/n2 lab:base sleep infinity"
+        "docker run -d --name hand1 --stop-signal KILL -e TOKEN=secret -l a=hidden --restart on-failure:3 "
+        "--network none --cap-add NET_RAW --cap-drop CHOWN -v /srv:/data:ro -v kept2:/kept -v /anonymous --user 1000 "
+        "--tmpfs /t:size=1m --read-only --ulimit nofile=500:600 --hostname hh -w /srv "
+        "--device /dev/null:/dev/n2 lab:base sleep infinity"
     )
     old = json.loads(app.sh("docker inspect hand1"))[0]
     wish = {"container": "hand1", "cap_add": ["NET_ADMIN"], "cap_drop": ["ALL"], "user": "0:0"}

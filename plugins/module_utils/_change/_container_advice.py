@@ -113,7 +113,7 @@ def _words_of(container: Container, wish: Wish) -> tuple[list[str], list[str]]:
         command = (found.get("Config") or {}).get("CreateCommand")
         if not command:
             raise ChangeError("podman did not keep the command that made it")
-        return podman_words(command, wish)
+        return podman_words(command, wish, str(found.get("ImageName")))
     code, out, _err = run(["docker", "image", "inspect", str(found.get("Image"))])
     images: Any = json.loads(out) if not code else []
     words, left_out = run_words(found, (images[0].get("Config") if images else None) or {}, wish)

@@ -193,27 +193,23 @@ def _left_out(config: Mapping[str, Any], host: Mapping[str, Any], image: Mapping
     return found + ([f"the settings {', '.join(others)}"] if others else [])
 
 
-def podman_words(command: Sequence[str], wish: Wish) -> tuple[list[str], list[str]]:
+def podman_words(command: Sequence[str], wish: Wish, image: str) -> tuple[list[str], list[str]]:
     """The same for podman, which keeps the command that made a container; its variables lose their values."""
+    end = command.index(image) if image in command else len(command)
     words: list[str] = []
-    variables, waiting, done = [], False, False
-    for word in command:
-        if waiting:
-            variables.append(word.partition("=")[0])
-            words.append(variables[-1])
-            waiting = False
-        elif word in ("-e", "--env"):
-            waiting = True
-            words.append(word)
-        elif word.startswith("--env="):
-            variables.append(word[len("--env=") :].partition("=")[0])
-            words.append(f"--env={variables[-1]}")
-        else:
-            words.append(word)
-        if word in ("run", "create") and not done:
-            done = True
+    variables: list[str] = []
+    before = ""
+    for word in command[:end]:
+        value = word[len("--env=") :] if word.startswith("--env=") else word if before in ("-e", "--env") else None
+        if value is not None:
+            variables.append(value.partition("=")[0])
+            word = word.replace(value, variables[-1])
+        words.append(word)
+        if word in ("run", "create") and not {"run", "create"} & set(words[:-1]):
             words += wish_options(wish)
-    return words, [f"the values of the environment variables {', '.join(variables)}"] if variables else []
+        before = word
+    left_out = [f"the values of the environment variables {', '.join(variables)}"] if variables else []
+    return [*words, *command[end:]], left_out
 
 
 def wish_options(wish: Wish) -> list[str]:
