@@ -150,8 +150,9 @@ def _activation(
     containers = running_containers(socket) if socket and not reload else []
     info = docker_info(socket) if socket else {}
     live = info.get("LiveRestoreEnabled") is True
-    # What the daemon runs with, not what its file said: that may have been written long before this call.
-    moved = info["DockerRootDir"] != remap.store if remap.store and "DockerRootDir" in info else remap.moved
+    # What the daemon runs with, not what its file said: that may have been written long before this call. A store that
+    # is not known yet is not the one that it has.
+    moved = info["DockerRootDir"] != remap.store if "DockerRootDir" in info else remap.moved
     details: dict[str, Any] = {
         "how": "dockerd_reload" if reload else "dockerd",
         "unit": unit.name,
