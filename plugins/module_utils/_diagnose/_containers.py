@@ -15,6 +15,11 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 CHANGEABLE = ("compose", "quadlet", "lxc")
 
 
+def changeable(container: Container) -> bool:
+    """Whether it can be changed from here: the files of a user's own engine are his, and so are its commands."""
+    return container.owner.kind in CHANGEABLE and container.engine_uid == 0
+
+
 def place_of(container: Container) -> str:
     """Where the definition lies, in words."""
     owner = container.owner
@@ -30,7 +35,7 @@ def place_of(container: Container) -> str:
 def container_remedy(subject: Subject, container: Container, wanted: dict[str, Any], adds: str) -> Optional[Remedy]:
     """The call of the role netlink_container, None where the definition cannot be changed from here."""
     owner = container.owner
-    if owner.kind not in CHANGEABLE:
+    if not changeable(container):
         return None
     word = "recreate" if owner.kind == "compose" else "restart"
     where = " over the HOST network" if subject.host_network else ""

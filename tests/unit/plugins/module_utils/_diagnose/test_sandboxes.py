@@ -238,6 +238,11 @@ def test_a_compose_service_is_mended_where_it_is_defined() -> None:
     assert finding.remedy.adds == ["container web1 gains cap_net_admin over the HOST network"]
 
 
+def test_what_a_user_keeps_for_himself_is_not_changed_from_here() -> None:
+    finding = first(state(BOUND, container=container("compose", engine_uid=1000)))
+    assert finding.remedy is None and "--cap-add NET_ADMIN" in finding.advice
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
