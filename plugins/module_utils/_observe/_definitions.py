@@ -62,7 +62,9 @@ def _compose(owner: ContainerOwner, root: str) -> dict[str, Any]:
 def _quadlet(owner: ContainerOwner, root: str) -> dict[str, Any]:
     found: dict[str, Any] = {"cap_add": []}
     for path in owner.files[:1]:
-        text = _read(f"{root}{path}.d/{DROP_IN}") or ""
+        # That for a file of a package or of /run lies where the administrator's are.
+        places = (f"{path}.d", f"/etc/containers/systemd/{os.path.basename(path)}.d")
+        text = next(filter(None, (_read(f"{root}{place}/{DROP_IN}") for place in places)), "")
         for name, value in re.findall(r"^(AddCapability|User)\s*=\s*(.*?)\s*$", text, re.MULTILINE):
             if name == "User":
                 found["user"] = value
