@@ -157,7 +157,7 @@ CAPABILITIES = [
     ([], [], False, 14),
     (["NET_ADMIN"], [], False, 15),
     (["CAP_NET_ADMIN"], ["ALL"], False, 1),
-    (["net_admin", "NET_RAW"], ["NET_RAW"], False, 14),
+    (["net_admin", "NET_RAW"], ["NET_RAW"], False, 15),
     (["ALL"], [], False, 41),
     (["ALL"], ["SYS_ADMIN"], False, 40),
     ([], ["all"], False, 0),
