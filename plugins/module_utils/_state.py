@@ -115,6 +115,7 @@ class Process:
 
     threads[0] is the main thread. label: LSM label of the main thread from attr/current. chrooted: its root differs
     from the root of its mount namespace (None when unknown). executable is without the kernel's " (deleted)" mark.
+    seccomp_filters: how many the main thread has, None when the kernel does not tell (before 5.9).
     """
 
     pid: int
@@ -132,6 +133,7 @@ class Process:
     pid_ns: Optional[int] = None
     label: Optional[str] = None
     chrooted: Optional[bool] = None
+    seccomp_filters: Optional[int] = None
     sockets: list[Socket] = field(default_factory=list)
 
 
@@ -392,9 +394,9 @@ class ContainerOwner:
     """Where the definition of a container lies, and so where a change belongs.
 
     kind: compose, quadlet, unit (a unit whose command starts it), kubernetes, swarm, lxc, incus, lxd, nspawn, or hand
-    (an engine's command). project, service, files, directory: of compose, from the labels it puts on the container. unit: of a
-    quadlet or unit. files: of the others: the .container file, the LXC configuration, the .nspawn file. pod, namespace:
-    of Kubernetes; service is then the name of the container in the pod.
+    (an engine's command). project, service, files, directory: of compose, from the labels it puts on the container.
+    unit: of a quadlet or unit. files: of the others: the .container file, the LXC configuration, the .nspawn file. pod,
+    namespace: of Kubernetes; service is then the name of the container in the pod.
     """
 
     kind: str = "hand"

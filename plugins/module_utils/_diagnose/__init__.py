@@ -10,17 +10,11 @@ from types import ModuleType
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes import (
-    container_without_capability,
     file_capability_void,
     foreign_netns,
     missing_capability,
-    seccomp_denied,
-    unit_sandbox,
     unknown,
     userns_restricted,
-)
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import (
-    unit_filters_known,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import (
     GATES,
@@ -30,15 +24,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, State, Unseen, Workload
 
 # The order breaks ties between findings of the same gate; _catalogue.py has all causes.
-PRIVILEGE = (
-    unit_sandbox,
-    seccomp_denied,
-    foreign_netns,
-    file_capability_void,
-    container_without_capability,
-    missing_capability,
-    userns_restricted,
-)
+PRIVILEGE = (foreign_netns, file_capability_void, missing_capability, userns_restricted)
 
 
 @dataclass
@@ -83,19 +69,24 @@ def diagnose(state: State) -> Diagnosis:
     return diagnosis
 
 
-def _causes(workload: Workload) -> tuple[ModuleType, ...]:
+def _causes(subject: Subject) -> tuple[ModuleType, ...]:
     """The causes that a workload can meet, in order."""
-    if not workload.names_object:
-        return PRIVILEGE
-    # Imported here: an AnsiballZ payload is compiled in each run, and most runs name no object.
-    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._catalogue import OBJECT
+    found: tuple[ModuleType, ...] = PRIVILEGE
+    # Imported here: an AnsiballZ payload is compiled in each run, and most runs have no such workload.
+    if subject.unit is not None or subject.container is not None:
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._confined import CONFINED
 
-    return PRIVILEGE + OBJECT
+        found = CONFINED + found
+    if subject.workload.names_object:
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._catalogue import OBJECT
+
+        found += OBJECT
+    return found
 
 
 def judge(subject: Subject) -> list[Finding]:
     """All findings of one workload in the kernel's order; the first names the other causes in its `also`."""
-    found = [finding for module in _causes(subject.workload) for finding in module.judge(subject)]
+    found = [finding for module in _causes(subject) for finding in module.judge(subject)]
     if not any(finding.effect in ("refuses", "may_refuse") for finding in found):
         found += unknown.judge(subject)
     found.sort(key=lambda finding: (finding.effect in ("later", "none"), GATES.index(finding.gate)))
@@ -139,4 +130,8 @@ def _filter_known(subject: Subject) -> bool:
     """Whether the seccomp filter that the probe cannot imitate is one whose answers were judged from its setting."""
     if subject.container is not None:
         return subject.container.seccomp_known and subject.container.seccomp is not None
-    return subject.unit is not None and not subject.unit.stale and unit_filters_known(subject.unit)
+    if subject.unit is None or subject.unit.stale:
+        return False
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import unit_filters_known
+
+    return unit_filters_known(subject.unit)

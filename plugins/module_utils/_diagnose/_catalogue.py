@@ -12,8 +12,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._cau
     sysctl,
     unknown,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._confined import CONFINED
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause
 
 # Causes that only a workload meets that names a link, an address, a route or forwarding.
 OBJECT = (link_state, sysctl, already_exists)
-CAUSES: tuple[Cause, ...] = (*(module.CAUSE for module in PRIVILEGE + OBJECT), unknown.CAUSE)
+CAUSES: tuple[Cause, ...] = (*(module.CAUSE for module in CONFINED + PRIVILEGE + OBJECT), unknown.CAUSE)

@@ -15,10 +15,11 @@ from typing import Any, Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Seccomp, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
+    FILTERS,
     NETLINK_CALLS,
     address_families,
+    as_shown,
     effective,
-    is_true,
     namespaces,
     system_calls,
 )
@@ -26,29 +27,10 @@ from ansible_collections.netlink.remediation.plugins.module_utils._systemd impor
 AF_NETLINK = 16
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 
-# What a client needs one of, as far as is known: iproute2 sends with sendmsg, pyroute2 and Go with sendto.
+# What a client needs one of: iproute2 sends with sendmsg, pyroute2 and Go with sendto; and what not all of them need.
 _ALTERNATIVES = ({"sendmsg", "sendto"}, {"recvmsg", "recvfrom"})
+_NOT_ALWAYS = {"bind", "getsockname", "setsockopt"}
 _GATES = {"socket": "socket", "bind": "bind", "getsockname": "bind", "setsockopt": "bind", "unshare": "unshare"}
-
-# Directives of a unit that install a filter; those without a second word leave the calls of netlink alone.
-_INSTALLS = (
-    "RestrictAddressFamilies",
-    "SystemCallFilter",
-    "RestrictNamespaces",
-    "DynamicUser",
-    "LockPersonality",
-    "MemoryDenyWriteExecute",
-    "PrivateDevices",
-    "ProtectClock",
-    "ProtectHostname",
-    "ProtectKernelLogs",
-    "ProtectKernelModules",
-    "ProtectKernelTunables",
-    "RestrictRealtime",
-    "RestrictSUIDSGID",
-    "SystemCallArchitectures",
-    "SystemCallLog",
-)
 
 
 @dataclass(frozen=True)
@@ -98,20 +80,11 @@ def unit_filter(unit: Unit, operations: Sequence[str]) -> list[Blocked]:
 
 def unit_filters_known(unit: Unit) -> bool:
     """Whether a filter on a process of the unit can be one that the unit asks for."""
-    for name in _INSTALLS:
-        values = _values(unit, name)
-        if values and not _off(values[-1]):
-            return True
-        if unit.properties.get(name, "") not in ("", "no", "~"):
+    for name, off in FILTERS.items():
+        shown = unit.properties.get(name)
+        if (as_shown(name, _values(unit, name)) if shown is None else shown) not in (None, off):
             return True
     return False
-
-
-def _off(text: str) -> bool:
-    try:
-        return not is_true(text)
-    except ValueError:
-        return False
 
 
 def _values(unit: Unit, name: str) -> list[str]:
@@ -131,7 +104,7 @@ def container_filter(profile: Seccomp, operations: Sequence[str]) -> list[Blocke
 
 def _weigh(refused: dict[str, str], source: str) -> list[Blocked]:
     """The refused calls; one that a client may replace by another that is not refused is not certain to matter."""
-    spare = {name for pair in _ALTERNATIVES for name in pair if pair - set(refused)}
+    spare = _NOT_ALWAYS.union(*(pair for pair in _ALTERNATIVES if pair - set(refused)))
     return [
         Blocked(name, answer, _GATES.get(name, "send"), source, certain=name not in spare)
         for name, answer in refused.items()

@@ -30,9 +30,12 @@ def value(unit: Unit, name: str) -> Optional[str]:
 
 def enabled(unit: Unit, name: str) -> bool:
     """Whether a yes-or-no directive is on; any other value of it (PrivateUsers=self) is on as well."""
+    shown = unit.properties.get(name)
+    if shown is not None and not unit.reload_needed:
+        return shown == "yes"
     text = value(unit, name)
     if text is None:
-        return unit.properties.get(name) == "yes"
+        return False
     try:
         return is_true(text)
     except ValueError:
@@ -47,7 +50,7 @@ def bounding_lacks(unit: Unit, bit: int) -> bool:
 
 def grants(unit: Unit, bit: int) -> bool:
     """Whether AmbientCapabilities= grants a capability, and the bounding set does not make that void."""
-    mask = capability_set([line.value for line in lines(unit, "AmbientCapabilities")])
+    mask = capability_set([line.value for line in lines(unit, "AmbientCapabilities")], ambient=True)
     return mask is not None and bool(mask >> bit & 1) and not bounding_lacks(unit, bit)
 
 

@@ -126,6 +126,28 @@ class Subject:
             return self.state.units.get(self.workload.unit or "")
         return None if self.process.container else self.state.units.get(self.process.unit or "")
 
+    def claimed_by_unit(self, actor: Optional[Actor], bit: int) -> bool:
+        """Whether a line of the unit is why an actor (None: a start that fails) lacks a capability: cause 2b then."""
+        if self.unit is None:
+            return False
+        # Imported here: an AnsiballZ payload is compiled in each run, and most workloads are of no unit.
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
+            blames_bounding_set,
+            claims,
+        )
+
+        return bool(claims(self, actor, bit)) if actor else blames_bounding_set(self, None, bit)
+
+    def foreign_by_unit(self, gate: str) -> bool:
+        """Whether a line of the unit is why its capabilities do not count for its network namespace: cause 2b then."""
+        if self.unit is None:
+            return False
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
+            blames_private_users,
+        )
+
+        return blames_private_users(self, gate)
+
     @cached_property
     def prediction(self) -> Optional[Prediction]:
         """What execve would grant, for a workload that is not started yet."""

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
-    blames_bounding_set,
-    claims,
-)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._void import Void, find_void
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
@@ -98,14 +94,13 @@ def judge(subject: Subject) -> list[Finding]:
     prediction = subject.prediction
     if prediction is not None and prediction.error:
         bit = _outside(subject) if prediction.error == "EPERM" else None
-        void = (
-            find_void(subject, None, bit) if bit is not None and not blames_bounding_set(subject, None, bit) else None
-        )
+        claimed = bit is not None and subject.claimed_by_unit(None, bit)
+        void = find_void(subject, None, bit) if bit is not None and not claimed else None
         return [_finding(subject, void, bit, "link", "execve")] if void and bit is not None else []
     for actor in subject.actors:
         for operation, gate, bit, _user_ns, decision in subject.refusals(actor):
             void = find_void(subject, actor, bit) if decision.why == "not_effective" else None
-            if void and not claims(subject, actor, bit):
+            if void and not subject.claimed_by_unit(actor, bit):
                 return [_finding(subject, void, bit, operation, gate)]
     return []
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._containers import CHANGEABLE, advice_for
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import ABOVE
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import blames_private_users
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
     CAPABILITIES,
     NETLINK_ROUTE,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, Evidence, Finding, Remedy
 
 CAUSE = Cause(
     "5",
@@ -62,7 +60,7 @@ def judge(subject: Subject) -> list[Finding]:
     found: dict[str, Finding] = {}
     for actor in subject.actors:
         for operation, gate, bit, _user_ns, decision in subject.refusals(actor):
-            if decision.why == "foreign" and not blames_private_users(subject, gate):
+            if decision.why == "foreign" and not subject.foreign_by_unit(gate):
                 reason = _reason(subject, actor, operation, gate)
                 found.setdefault(reason, _finding(subject, actor, reason, operation, gate, bit))
         if found:
@@ -110,10 +108,9 @@ def _finding(subject: Subject, actor: Actor, reason: str, operation: str, gate: 
     if own is not None and own.parent is not None:
         mapping = ", ".join(f"{line.inside} {line.outside} {line.count}" for line in own.uid_map)
         evidence.append(Evidence("uid_map", f"user:[{own.inode}] of uid {own.owner_uid}: {mapping or 'empty'}"))
-    remedy = _remedy(subject) if reason == "userns_remap" else None
-    advice = "" if remedy else ADVICE[reason]
-    if remedy is None and reason == "userns_remap" and subject.container is not None:
-        advice += " " + advice_for(subject.container, {"userns": "host"})
+    remedy, advice = None, ADVICE[reason]
+    if reason == "userns_remap" and subject.container is not None:
+        remedy, advice = _host_users(subject.container)
     return subject.finding(
         CAUSE,
         reason,
@@ -128,17 +125,22 @@ def _finding(subject: Subject, actor: Actor, reason: str, operation: str, gate: 
     )
 
 
-def _remedy(subject: Subject) -> Optional[Remedy]:
-    """The host's user namespace for that container, where its definition can be changed from here."""
-    container = subject.container
-    if container is None or container.owner.kind not in CHANGEABLE:
-        return None
-    return Remedy(
+def _host_users(container: Container) -> tuple[Optional[Remedy], str]:
+    """The host's user namespace for that container, or the advice where its definition cannot be changed from here."""
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._containers import (
+        advice_for,
+        changeable,
+    )
+
+    if not changeable(container):
+        return None, f"{ADVICE['userns_remap']} {advice_for(container, {'userns': 'host'})}"
+    remedy = Remedy(
         "netlink_userns",
         {"netlink_userns_containers": [{"container": container.name, "userns": "host"}]},
         adds=[f"root of container {container.name} is root of the host, as far as its capabilities go"],
         disrupts=[f"container {container.name} is made anew; files of its volumes keep their remapped owners"],
     )
+    return remedy, ""
 
 
 def _socket(subject: Subject) -> list[Finding]:

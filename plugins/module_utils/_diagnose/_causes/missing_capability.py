@@ -7,14 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._containers import container_remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import after_start
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
-    claims,
-    grants,
-    runs_as_root,
-    unit_remedy,
-)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._void import find_void
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
@@ -59,7 +52,7 @@ def judge(subject: Subject) -> list[Finding]:
         return _stale_socket(subject)
     actor, (operation, gate, bit, _user_ns, _decision) = refused[0]
     raised = bool(actor.credentials.permitted >> bit & 1)
-    if find_void(subject, actor, bit) or claims(subject, actor, bit) or (subject.container and not raised):
+    if find_void(subject, actor, bit) or subject.claimed_by_unit(actor, bit) or (subject.container and not raised):
         return []
     mixed = len({item[0] for item in refused}) < len(subject.actors)
     reason = _reason(subject, actor, bit, mixed)
@@ -101,8 +94,11 @@ def _reason(subject: Subject, actor: Actor, bit: int, mixed: bool) -> str:
         return "held_not_raised"
     if mixed or not credentials.bounding >> bit & 1:
         return "dropped"
-    if subject.unit is not None and subject.process and runs_as_root(subject.unit):
-        return "dropped"  # the unit started it as root, and it went on as another user
+    if subject.unit is not None and subject.process:
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import runs_as_root
+
+        if runs_as_root(subject.unit):
+            return "dropped"  # the unit started it as root, and it went on as another user
     is_root = {0, *subject.rootids()[:1]} & {credentials.ruid, credentials.euid}
     return "dropped" if is_root else "not_root"
 
@@ -179,6 +175,12 @@ def _remedy(subject: Subject, actor: Actor, reason: str, bit: int) -> tuple[Opti
 
 def _unit_remedy(subject: Subject, unit: Unit, actor: Actor, capability: str) -> tuple[Optional[Remedy], str]:
     """A grant by the unit reaches only a program that is started as the user it runs as."""
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
+        grants,
+        runs_as_root,
+        unit_remedy,
+    )
+
     if runs_as_root(unit):
         who = f"as uid {actor.credentials.euid}" if actor.credentials.euid else f"without {capability}"
         return None, (
@@ -255,5 +257,11 @@ def _stale_socket(subject: Subject) -> list[Finding]:
 def _restart(subject: Subject) -> Optional[Remedy]:
     """A restart of the unit or container that holds the socket."""
     if subject.container is not None:
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._containers import container_remedy
+
         return container_remedy(subject, subject.container, {"recreate": True}, "")
-    return unit_remedy(subject, subject.unit, restart=True) if subject.unit is not None else None
+    if subject.unit is not None:
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import unit_remedy
+
+        return unit_remedy(subject, subject.unit, restart=True)
+    return None

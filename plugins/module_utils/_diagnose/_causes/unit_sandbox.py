@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import (
-    interface_of,
-    route_interface_of,
-)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import Blocked, needed_calls
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
     blames_bounding_set,
@@ -236,8 +232,16 @@ def _no_new_privileges(subject: Subject, unit: Unit, gate: str, bit: int) -> Fin
 def _network(subject: Subject, unit: Unit) -> Optional[Finding]:
     """A link that the unit names and that its network of its own has not."""
     line = private_network(subject)
+    if line is None or not subject.workload.names_object or subject.workload.target_ns is not None:
+        return None
+    # Imported here: an AnsiballZ payload is compiled in each run, and most workloads name no object.
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import (
+        interface_of,
+        route_interface_of,
+    )
+
     names = [name for name in (interface_of(subject), route_interface_of(subject), subject.workload.master) if name]
-    if line is None or not names or subject.workload.target_ns is not None:
+    if not names:
         return None
     namespace = None if subject.starts else subject.namespace
     if namespace is not None and (namespace.links is None or all(find_link(namespace, name) for name in names)):
