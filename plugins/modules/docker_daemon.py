@@ -66,6 +66,7 @@ notes:
   - With V(default) as C(userns-remap), C(dockerd) makes the system user C(dockremap) and its subordinate ids when it
     starts. A revert does not remove them.
   - A restart stops all containers, unless C(live-restore) is on. V(restart) of O(accept) covers that.
+  - The revert of a key that was added restarts the daemon too, if it is accepted then.
 author:
   - The netlink.remediation authors (@netlink-remediation)
 seealso:

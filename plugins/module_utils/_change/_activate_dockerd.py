@@ -23,6 +23,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._activ
     show_units,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import run
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._daemon_json import Dockerd, settled
 
 SOCKETS = ("/run/docker.sock", "/var/run/docker.sock")
 _ANSWER_SECONDS = 10.0
@@ -107,14 +108,20 @@ def identify_reload(details: Mapping[str, Any]) -> Optional[str]:
 
 
 def restart_dockerd(details: Mapping[str, Any]) -> None:
-    """Start the daemon anew. Raises ChangeError unless it answers and the containers come back that should.
+    """Start the daemon anew. Raises ChangeError unless it answers and the containers that should come back run again.
 
-    details: unit; socket: of the API, None if it is not asked; containers: id -> name of those that must run again.
+    details: unit; socket: of the API, None if it is not asked.
     """
+    path = details.get("socket")
+    info = docker_info(path) if path else {}
+    containers = running_containers(path) if path else []
     restart_unit(details)
-    if details.get("socket"):
-        _demand_answer(details)
-        _demand_containers(details)
+    if not path:
+        return
+    _demand_answer(details)
+    if info.get("DockerRootDir") == docker_info(path).get("DockerRootDir"):  # Else they are in another store.
+        live = info.get("LiveRestoreEnabled") is True
+        _demand_containers(details, {item.id: item.name for item in containers if live or item.comes_back})
 
 
 def _demand_answer(details: Mapping[str, Any]) -> None:
@@ -125,9 +132,8 @@ def _demand_answer(details: Mapping[str, Any]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _demand_containers(details: Mapping[str, Any]) -> None:
+def _demand_containers(details: Mapping[str, Any], missing: dict[str, str]) -> None:
     deadline = time.monotonic() + _CONTAINER_SECONDS
-    missing = dict(details.get("containers", {}))
     while missing:
         for identifier in list(missing):
             state = _data(details["socket"], f"/containers/{identifier}/json") or {}
@@ -145,7 +151,14 @@ def _demand_containers(details: Mapping[str, Any]) -> None:
 def reload_dockerd(details: Mapping[str, Any]) -> None:
     """Let the daemon read its file anew. Raises ChangeError unless it says that it did; it goes on with the old
     settings otherwise.
+
+    details: files: the file; keys: those that are another than when it last did. What is no longer there, as after a
+    revert, is not taken over but by a restart.
     """
+    settings = settled(Dockerd(details["files"][0]), "/", []).settings
+    if not set(details["keys"]) <= set(settings):
+        restart_dockerd(details)
+        return
     begun = int(time.time())
     code, out, err = run(["systemctl", "reload", "--", details["unit"]], timeout=START_SECONDS)
     if code:

@@ -77,7 +77,7 @@ def plan_daemon(options: Mapping[str, Any], *, check_mode: bool) -> DaemonPlan:
         plan.changes.append(FileChange.of(path, after, disrupts=remap.disrupts))
     new = parse_settings(after)
     keys = {key for key in {*old, *new} if old.get(key) != new.get(key)}
-    plan.changes += _activation(options, unit, remap, changed=after != before, reload=keys <= RELOADABLE & set(new))
+    plan.changes += _activation(options, unit, remap, keys, can_reload=keys <= RELOADABLE & set(new))
     return plan
 
 
@@ -137,15 +137,16 @@ def _without_log(text: str) -> str:
 
 
 def _activation(
-    options: Mapping[str, Any], unit: DaemonUnit, remap: Remap, *, changed: bool, reload: bool
+    options: Mapping[str, Any], unit: DaemonUnit, remap: Remap, keys: set[str], *, can_reload: bool
 ) -> list[ActivationChange]:
-    """What makes the file effective. A daemon that does not run starts with the file that there is then."""
+    """What makes the keys effective that change. A daemon that does not run starts with the file that there is then."""
     if not unit.runs and not unit.failed:
         return []
-    if not (changed or options["restart"] or _written_since(options["path"], unit)):
+    pending = _written_since(options["path"], unit)
+    if not (keys or options["restart"] or pending):
         return []
     accepted = "restart" in options["accept"]
-    reload = reload and changed and not options["restart"] and unit.runs
+    reload = can_reload and not options["restart"] and unit.runs and not pending
     socket = docker_socket() if unit.runs else None
     containers = running_containers(socket) if socket and not reload else []
     info = docker_info(socket) if socket else {}
@@ -158,7 +159,7 @@ def _activation(
         "unit": unit.name,
         "instance": identify_reload({"unit": unit.name}) if reload else unit.instance,
         "socket": socket,
-        "containers": {item.id: item.name for item in containers if not moved and (item.comes_back or live)},
+        "keys": sorted(keys),
         "files": [options["path"]],
         **({"was": "down"} if unit.failed else {}),
     }

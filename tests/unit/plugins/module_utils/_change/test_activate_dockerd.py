@@ -59,6 +59,13 @@ def api(tmp_path, monkeypatch):
     server.server_close()
 
 
+@pytest.fixture
+def file(tmp_path):
+    """A file that holds the key which changed."""
+    (tmp_path / "daemon.json").write_text('{"debug": true}')
+    return {"files": [f"{tmp_path}/daemon.json"], "keys": ["debug"]}
+
+
 def container(policy, status="running"):
     return json.dumps(
         {
@@ -92,24 +99,36 @@ def test_a_daemon_that_does_not_answer_is_no_error_of_its_own(api, tmp_path, mon
 
 
 def test_a_restart_has_worked_when_the_api_answers_and_the_containers_run(api):
-    details = {"unit": "docker.service", "socket": api.path, "containers": {"a1": "web"}}
+    details = {"unit": "docker.service", "socket": api.path}
+    api.known["/containers/json"] = json.dumps([{"Id": "a1"}, {"Id": "a2"}])
+    api.known["/containers/a2/json"] = container("no")
     with pytest.raises(ChangeError, match=r"docker.service started, but does not answer on"):
         restart_dockerd(details)
     api.known["/_ping"] = "OK"
-    with pytest.raises(ChangeError, match="of its containers these do not run again: web"):
+    api.known["/info"] = '{"DockerRootDir": "/var/lib/docker"}'
+    api.known["/containers/a1/json"] = [container("always"), container("always", "exited")]
+    with pytest.raises(ChangeError, match=r"of its containers these do not run again: always$"):
         restart_dockerd(details)
-    api.known["/containers/a1/json"] = [container("always", "exited"), container("always")]
+    api.known["/containers/a1/json"] = [container("always"), container("always", "exited"), container("always")]
     restart_dockerd(details)
 
 
-def test_a_daemon_that_could_not_be_asked_before_is_not_asked(api):
-    restart_dockerd({"unit": "docker.service", "socket": None, "containers": {"a1": "web"}})
-    reload_dockerd({"unit": "docker.service", "socket": None})
+def test_containers_of_another_store_are_not_waited_for(api):
+    api.known["/containers/json"] = json.dumps([{"Id": "a1"}])
+    api.known["/containers/a1/json"] = [container("always"), container("always", "exited")]
+    api.known["/_ping"] = "OK"
+    api.known["/info"] = ['{"DockerRootDir": "/var/lib/docker"}', '{"DockerRootDir": "/var/lib/docker/1.1"}']
+    restart_dockerd({"unit": "docker.service", "socket": api.path})
+
+
+def test_a_daemon_that_could_not_be_asked_before_is_not_asked(api, file):
+    restart_dockerd({"unit": "docker.service", "socket": None})
+    reload_dockerd({"unit": "docker.service", "socket": None, **file})
     assert api.asked == []
 
 
-def test_a_reload_has_worked_when_the_daemon_says_so(api):
-    details = {"unit": "docker.service", "socket": api.path}
+def test_a_reload_has_worked_when_the_daemon_says_so(api, file):
+    details = {**file, "unit": "docker.service", "socket": api.path}
     api.known["/events"] = ""
     with pytest.raises(ChangeError, match="did not take over its file within"):
         reload_dockerd(details)
@@ -117,7 +136,14 @@ def test_a_reload_has_worked_when_the_daemon_says_so(api):
     reload_dockerd(details)
 
 
-def test_a_reload_that_systemd_refuses_is_told(api, monkeypatch):
+def test_a_reload_that_systemd_refuses_is_told(api, file, monkeypatch):
     monkeypatch.setattr(_activate_dockerd, "run", lambda _words, **_options: (1, "", "not active\n"))
     with pytest.raises(ChangeError, match=r"docker.service cannot be reloaded: not active"):
-        reload_dockerd({"unit": "docker.service", "socket": api.path})
+        reload_dockerd({"unit": "docker.service", "socket": api.path, **file})
+
+
+def test_a_key_that_is_gone_is_taken_over_by_a_restart(api, file, monkeypatch):
+    done = []
+    monkeypatch.setattr(_activate_dockerd, "restart_dockerd", lambda details: done.append(details["unit"]))
+    reload_dockerd({"unit": "docker.service", "socket": api.path, **file, "keys": ["debug", "labels"]})
+    assert done == ["docker.service"] and api.asked == []
