@@ -238,6 +238,19 @@ def test_a_service_that_ends_soon_is_taken_back(app: Host) -> None:
     assert app.run(["docker", "exec", "app-web-1", "true"]).returncode == 0
 
 
+def test_a_service_that_fails_again_and_again_for_want_of_the_capability_comes_up(app: Host) -> None:
+    text = COMPOSE.replace("[sleep, infinity]", json.dumps(["sh", "-c", "ip link set lo up && exec sleep infinity"]), 1)
+    app.write(f"{PROJECT}/compose.yaml", text.replace("    stop_signal", "    restart: always\n    stop_signal", 1))
+    up(app)
+    state = "docker inspect -f '{{.State.Status}} {{.RestartCount}}' app-web-1"
+    app.sh(f"until {state} | grep -q 'restarting [1-9]'; do sleep 0.1; done")
+    done = good(app, ADD, accept=("recreate",))
+    assert kinds(done) == [("file", OVERRIDE), ("activation", "compose app/web")]
+    assert app.sh(state) == "running 0\n"
+    revert(app, done, "recreate")
+    app.sh(f"until {state} | grep -q 'restarting [1-9]'; do sleep 0.1; done")
+
+
 def test_all_containers_of_a_service_are_made_anew_and_none_is_lost(app: Host) -> None:
     up(app, "--profile", "none")
     app.sh(f"cd {PROJECT}; docker compose up -d --scale web=2 2>&1")
@@ -292,12 +305,16 @@ def test_asked_to_make_it_anew_it_does_so_every_time(app: Host) -> None:
         ("docker-compose.yaml", "docker-compose.override.yaml"),
     ],
 )
-def test_the_override_is_named_like_its_base(app: Host, base: str, override: str) -> None:
-    app.write(f"/srv/more/{base}", COMPOSE)
-    up(app, project="/srv/more")
-    done = good(app, {**ADD, "container": "more-web-1"}, accept=("recreate",))
-    assert kinds(done)[0] == ("file", f"/srv/more/{override}")
-    assert works(app, "docker", "exec", "more-web-1")
+def test_the_override_is_named_like_its_base(host: Host, base: str, override: str) -> None:
+    host.write(f"/srv/more/{base}", COMPOSE)
+    try:
+        host.sh("cd /srv/more; docker compose create other 2>&1")
+        done = good(host, {**ADD, "container": "more-other-1"})
+        assert kinds(done) == [("file", f"/srv/more/{override}")]
+        made = json.loads(host.sh("cd /srv/more; docker compose config --format json"))
+        assert made["services"]["other"]["cap_add"] == ["NET_ADMIN"]
+    finally:
+        host.sh("cd /srv/more; docker compose down 2>&1; rm -rf /srv/more")
 
 
 OWN = "# mine\nservices:\n  web:\n    labels: {a: b}\n"

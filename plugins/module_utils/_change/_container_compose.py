@@ -33,6 +33,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
     compose_words,
     identify_service,
     inspect,
+    is_failing,
     project_words,
     service_containers,
 )
@@ -336,7 +337,7 @@ def _plan_start(
         return
     details = {**project.details, "service": name, "scale": len(found)}
     details["instance"] = identify_service(details)
-    details["was"] = "down" if any((one.get("State") or {}).get("Restarting") for one in found) else "up"
+    details["was"] = "down" if any(map(is_failing, found)) else "up"
     names = ", ".join(str(one.get("Name")).lstrip("/") for one in found)
     disrupts = [f"container {names} is made anew: {ANEW}"]
     deferred = "recreate" not in plan.accept

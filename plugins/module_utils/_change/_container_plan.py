@@ -67,7 +67,10 @@ def gains(container: Container, wish: Wish) -> list[str]:
     if wish.user and wish.user.partition(":")[0] in ("0", "root") and not is_root(container):
         found.append(f"container {container.name} runs as root instead of user {container.user}")
     if wish.userns == "host" and container.user_ns != "host":
-        found.append(f"the root of container {container.name} is the root of this host, no longer remapped")
+        found.append(
+            f"the root of container {container.name} is the root of this host, no longer remapped, while the files in "
+            "its volumes still belong to the remapped ids"
+        )
     return found
 
 

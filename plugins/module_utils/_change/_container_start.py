@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
@@ -30,6 +31,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 UP_SECONDS = 300  # Stopping alone may take as long as the service is granted for it.
 _STOP_SECONDS = 30
 _POLL_SECONDS = 0.5
+_LONGEST_PAUSE = timedelta(minutes=2)  # Twice the longest time that docker waits between two attempts.
 PROJECT, SERVICE, ONE_OFF = (f"com.docker.compose.{name}" for name in ("project", "service", "oneoff"))
 
 
@@ -94,6 +96,18 @@ def is_up(container: Mapping[str, Any]) -> bool:
     """Whether it runs, and is not between two attempts."""
     state = container.get("State") or {}
     return bool(state.get("Running")) and not state.get("Restarting") and not state.get("Dead")
+
+
+def is_failing(container: Mapping[str, Any]) -> bool:
+    """Whether it is started again and again: it waits for the next attempt, or was restarted and runs for a moment."""
+    state = container.get("State") or {}
+    if state.get("Restarting"):
+        return True
+    try:
+        begun = datetime.strptime(str(state.get("StartedAt"))[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return False
+    return bool(container.get("RestartCount")) and datetime.now(timezone.utc) - begun < _LONGEST_PAUSE
 
 
 def docker_has(identifier: str, wish: Wish) -> bool:

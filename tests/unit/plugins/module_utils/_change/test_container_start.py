@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Optional
 
@@ -23,6 +24,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
     identify_lxc,
     identify_service,
     inspect,
+    is_failing,
     recreate_service,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._container_wish import Wish
@@ -177,6 +179,20 @@ def test_the_identity_of_an_lxc_container_is_its_init(engine: Engine) -> None:
     assert found.startswith(f"{os.getpid()}:")
     engine.up = (1, "", "")
     assert identify_lxc({"name": "x", "path": "/var/lib/lxc"}) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "count", "failing"),
+    [
+        ({"Restarting": True}, 0, True),
+        ({"StartedAt": "2020-01-01T00:00:00.123456789Z"}, 5, False),
+        ({"StartedAt": f"{datetime.now(timezone.utc).isoformat()[:19]}.123456789Z"}, 5, True),
+        ({"StartedAt": f"{datetime.now(timezone.utc).isoformat()[:19]}.123456789Z"}, 0, False),
+        ({"StartedAt": ""}, 5, False),
+    ],
+)
+def test_one_that_is_started_again_and_again_is_known(state: dict[str, Any], count: int, failing: bool) -> None:
+    assert is_failing(container(state=state, RestartCount=count)) is failing
 
 
 @pytest.mark.parametrize(
