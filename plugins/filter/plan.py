@@ -120,13 +120,24 @@ _value:
       description: Workloads for which all is done but a new start.
       type: list
       elements: str
+    again:
+      description:
+        - The dictionaries in O(workloads), to be diagnosed again when the plan was applied. A process whose unit or
+          container may be started anew is named by that instead of by its C(pid).
+      type: list
+      elements: dict
 """
 
 from typing import Any, Callable, Optional
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import Item, PlanError, make_plan
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import (
+    Item,
+    PlanError,
+    make_plan,
+    name_again,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._arguments import (
     decode_calls,
@@ -157,17 +168,15 @@ def plan(
         )
     if links:
         extra.append(_wanted("netlink_remediate_links", "netlink_link", {"netlink_link_links": plain(links)}))
+    words = decode_words(WHO, "accept", accept)
+    named = decode_named(WHO, workloads)
+    earlier = [item for other in decode_plans(WHO, done) for item in other.remedies]
     try:
-        made = make_plan(
-            decode_findings(WHO, findings),
-            decode_words(WHO, "accept", accept),
-            decode_named(WHO, workloads),
-            extra,
-            [item for earlier in decode_plans(WHO, done) for item in earlier.remedies],
-            decode_calls(WHO, results),
-        )
+        made = make_plan(decode_findings(WHO, findings), words, named, extra, earlier, decode_calls(WHO, results))
     except PlanError as error:
         raise AnsibleFilterError(f"{WHO}: {error}") from None
+    entries = [entry for entry in plain(workloads) or [] if isinstance(entry, dict)]
+    made.again = name_again(entries, [*earlier, *made.remedies], words)
     result: dict[str, Any] = to_plain(made)
     return result
 

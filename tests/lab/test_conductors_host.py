@@ -259,6 +259,25 @@ def test_a_workload_found_by_its_socket_is_not_touched_and_named_by_what_lasts(h
     assert re.search(r"name it: netlink_remediate_workloads: \[\{name: .*, unit: plain.service\}\]", done.text), done
 
 
+def test_a_service_named_by_its_pid_is_found_again_when_it_has_another(host: Host, tidy: None) -> None:
+    install(host, "plain", "User=daemon")
+    pid = int(host.sh("systemctl show -p MainPID --value plain"))
+    done = fix(host, [{"name": "plain", "pid": pid}], accept=WORDS)
+    assert done.code == 0 and "plain: FIXED, verified" in done.text, done
+    assert said(host, "plain") == "ok"
+
+
+def test_a_process_that_is_gone_afterwards_reverts_nothing_and_fails_with_the_reason(host: Host, tidy: None) -> None:
+    install(host, "plain", "User=daemon")
+    install(host, "caged", "", "while [ ! -e /etc/systemd/system/plain.service.d ]; do sleep 0.1; done")
+    gone = {"name": "gone", "pid": int(host.sh("systemctl show -p MainPID --value caged"))}
+    done = fix(host, [PLAIN, gone])
+    assert done.code != 0 and "Diagnose again: workloads[1].pid: there is no process" in done.text, done
+    assert "plain: UNKNOWN" in done.text or "plain: PENDING" in done.text, done
+    assert "to take this run back" in done.text
+    host.sh("test -e /etc/systemd/system/plain.service.d/50-netlink-remediation.conf")
+
+
 def test_an_audit_shows_units_and_containers(host: Host, broken: None) -> None:
     before = files(host)
     done = Play(host.ansible("netlink.remediation.audit_netlink", netlink_audit_workloads=ALL))

@@ -95,7 +95,8 @@ class Advice:
 class Plan:
     """The remedies of all findings of a host. roles holds only the roles that have something to do.
 
-    pending: workloads for which all is done but a new start; only that may be planned for them.
+    pending: workloads for which all is done but a new start; only that may be planned for them. again: the workloads
+    that the user named, as they are to be named for the next diagnosis.
     """
 
     roles: dict[str, RolePlan] = field(default_factory=dict)
@@ -103,6 +104,7 @@ class Plan:
     withheld: list[Withheld] = field(default_factory=list)
     advice: list[Advice] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
+    again: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -256,6 +258,22 @@ def _again(items: Sequence[Item], done: Sequence[Item]) -> list[Item]:
             ]
             if entries:
                 found.append(Item(item.workload, item.cause, item.reason, item.role, {variable: entries}))
+    return found
+
+
+def name_again(
+    workloads: Sequence[Mapping[str, Any]], items: Sequence[Item], accept: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The workloads, each process whose unit or container may be started anew named by that: its pid will be gone."""
+    found = []
+    for workload in workloads:
+        entry = dict(workload)
+        for item in items:
+            names = [name for name, _entry in item.entries()]
+            if "pid" in entry and item.workload == entry["name"] and names and {"restart", "recreate"} & set(accept):
+                entry["unit" if item.role == "netlink_unit" else "container"] = names[0]
+                del entry["pid"]
+        found.append(entry)
     return found
 
 

@@ -29,6 +29,14 @@ def test_plan_knows_a_running_process_by_its_name_in_the_list():
     assert plan([finding()], "interpreter", AGENT, done=[first])["pending"] == []
 
 
+def test_plan_says_how_to_name_a_workload_from_then_on():
+    wanted = {"role": "netlink_unit", "variables": {"netlink_unit_units": [{"unit": "a.service", "grant": ["x"]}]}}
+    first = plan([finding(remedy=wanted)], "restart", [{"name": "agent", "pid": 1}])
+    assert first["again"] == [{"name": "agent", "unit": "a.service"}]
+    assert plan([], "restart", [{"name": "agent", "pid": 1}], done=[first])["again"] == first["again"]
+    assert plan([], workloads=["agent"])["again"] == []
+
+
 def test_plan_says_which_workloads_disagree():
     wanted = {"role": "netlink_sysctl", "variables": {"netlink_sysctl_settings": {"net.ipv4.ip_forward": "1"}}}
     with pytest.raises(

@@ -12,6 +12,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._pla
     Plan,
     PlanError,
     make_plan,
+    name_again,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Remedy, from_plain, to_plain
 from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._diagnose._samples import (
@@ -229,3 +230,22 @@ def test_a_conflict_of_one_workload_with_itself_names_it_once():
     both = Remedy("netlink_sysctl", {"netlink_sysctl_settings": {"net.ipv4.ip_forward": 1, "net/ipv4/ip_forward": 0}})
     with pytest.raises(PlanError, match=r"^agent wants different things of net.ipv4.ip_forward: 1 or 0$"):
         make_plan([finding(remedy=both)], named={"agent": False})
+
+
+@pytest.mark.parametrize(
+    ("remedy", "accept", "again"),
+    [
+        (GRANT, ["restart"], {"unit": "agent.service"}),
+        (container(cap_add=["NET_ADMIN"]), ["recreate"], {"container": "web1"}),
+        (userns(containers=[{"container": "web1", "userns": "host"}]), ["restart"], {"container": "web1"}),
+        (GRANT, [], {"pid": 7}),
+        (capability(), ["restart"], {"pid": 7}),
+    ],
+)
+def test_a_process_that_is_started_anew_is_diagnosed_again_by_its_unit_or_container(remedy, accept, again):
+    items = make_plan([finding(remedy=remedy)], accept, {"agent": True}).remedies
+    workloads = [{"name": "agent", "pid": 7, "operations": ["qdisc"]}, {"name": "other", "pid": 8}]
+    assert name_again(workloads, [*items, *items], accept) == [
+        {"name": "agent", "operations": ["qdisc"], **again},
+        {"name": "other", "pid": 8},
+    ]
