@@ -14,7 +14,8 @@ description:
     of the file stay as they are, byte for byte.
   - Everything is checked before anything is written, in check mode too. C(dockerd --validate) judges the new file
     together with the flags that the unit gives to C(dockerd), so that an unknown key, a value of the wrong type and a
-    key that is given as a flag as well are errors.
+    key that is given as a flag as well are errors. Before version 23.0 C(dockerd) cannot do that, which
+    RV(unvalidated) says then.
   - Where C(userns-remap) is set, the ids of its user in C(/etc/subuid) and C(/etc/subgid) are checked too, for
     C(dockerd) starts with ranges with which no container could be started.
   - If O(accept) has V(restart), the daemon takes the settings over. It reads the file anew where that is enough (it is

@@ -122,6 +122,8 @@ def _validate(text: str, unit: DaemonUnit, remap: Remap) -> list[str]:
     code, out, err = run(words, stdin=judged or "{}", timeout=30)
     if code == NO_PROGRAM:
         return ["whether dockerd takes the settings: it is not installed"]
+    if code and "unknown flag: --validate" in err:
+        return ["whether dockerd takes the settings: it cannot be asked, as versions before 23.0 have no --validate"]
     if code:
         said = one_line(_without_log(err or out)).replace("/dev/stdin", "the new settings")
         raise ChangeError(f"settings: dockerd does not take them: {said}")

@@ -98,6 +98,14 @@ def test_a_file_may_be_written_before_docker_is_installed(daemon):
     assert plan.unvalidated == ["whether dockerd takes the settings: it is not installed"]
 
 
+def test_a_dockerd_that_cannot_judge_is_said(daemon):
+    daemon.answer = (125, "", "unknown flag: --validate\nSee 'dockerd --help'.\n")
+    plan = daemon.plan({"debug": True})
+    assert plan.changes and [text.partition(":")[0] for text in plan.unvalidated] == [
+        "whether dockerd takes the settings"
+    ]
+
+
 def test_nothing_is_asked_or_planned_when_nothing_changes(daemon):
     assert daemon.hows({"debug": False, "mtu": None}, "restart") == []
     daemon.path.unlink()
