@@ -421,6 +421,25 @@ def test_compose_that_is_missing_is_said(app: Host) -> None:
     assert "docker compose, which reads and starts what it defines, is not installed" in result["msg"]
 
 
+def test_a_container_is_exempted_from_the_remapping_of_its_user_namespace(
+    request: pytest.FixtureRequest, places: Path
+) -> None:
+    exempt = {"container": "app-web-1", "userns": "host"}
+    look = "docker exec app-web-1 cat /proc/self/uid_map"
+    with Host(places / "remapped", request.config.getoption("--lab")) as host:
+        host.write("/etc/docker/daemon.json", '{"userns-remap": "default"}\n')
+        host.start_docker()
+        host.write(f"{PROJECT}/compose.yaml", COMPOSE)
+        up(host)
+        assert host.sh(look).split() == ["0", "100000", "65536"]
+        done = good(host, exempt, accept=("recreate",))
+        assert "no longer remapped" in done["security"][0]
+        assert host.sh(look).split()[:2] == ["0", "0"]
+        assert not good(host, exempt, accept=("recreate",))["changed"]
+        revert(host, done, "recreate")
+        assert host.sh(look).split() == ["0", "100000", "65536"]
+
+
 # --- others of docker -------------------------------------------------------------------------------------------------
 
 
