@@ -102,7 +102,7 @@ extends_documentation_fragment:
   - netlink.remediation.attributes.changes
   - netlink.remediation.change
 requirements:
-  - systemd as process 1 of the host. Tried with systemd 252 and 257.
+  - systemd as process 1 of the host. Tried with systemd 257.
 notes:
   - A drop-in is read in the order of its file name, in whatever directory it lies. To keep the last word, do not let
     other drop-ins that sort after C(50-netlink-remediation.conf) reset what is lifted here.
