@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the netlink.remediation authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run every test, two suites at a time, and end with a table of what ran, what was skipped and why.
+"""Run every test, three suites at a time, and end with a table of what ran, what was skipped and why.
 
     python3 tests/run.py [--list] [SUITE...]        # names may be shell patterns: 'unit-*'
 
@@ -47,6 +47,9 @@ OWN_RECEIPTS = [
 
 # Cases on whole hosts with systemd and container engines; the files of those are made by mmdebstrap, at first use.
 HOSTS = ["tests/cases/test_units.py", "tests/cases/test_containers.py"]
+UNITS = ["tests/lab/test_unit_dropin.py", "tests/lab/test_unit_facts.py"]
+NOT_ENGINES = [*UNITS, "tests/lab/test_guest.py"]
+LAB = f"--lab={BUILD / 'lab'}"
 
 # ansible-test fetches pip's installer from a site of its own; the one that comes with Python does as well.
 GET_PIP = """\
@@ -107,12 +110,14 @@ def suites() -> list[Suite]:
     return [
         ansible_test("integration", "2.21", "--continue-on-error", **live),
         ansible_test("sanity", "2.21", "--requirements"),
+        pytest("lab-units", "2.21", *UNITS, LAB, root=True),
+        pytest("lab-engines", "2.21", "tests/lab", *(f"--ignore={path}" for path in NOT_ENGINES), LAB, root=True),
         pytest("hosts", "2.21", *HOSTS, root=True),
         pytest("cases", "2.21", "tests/cases", *(f"--ignore={path}" for path in HOSTS), root=True, sandbox=True),
         ansible_test("integration", "2.19", "--continue-on-error", **live),
         ansible_test("sanity", "2.19", "--requirements", "--skip-test", "pylint"),
         pytest("kernel", "2.21", "tests/kernel", root=True),
-        pytest("lab", "2.21", "tests/lab", f"--lab={BUILD / 'lab'}", root=True),
+        pytest("guest", "2.21", "tests/lab/test_guest.py", LAB, root=True),
         pytest("unit-2.21", "2.21", "tests/unit"),
         pytest("unit-2.19", "2.19", "tests/unit"),
         Suite("targets", "2.19", ["ansible-playbook", "-i", "{inventory}", "tests/smoke/smoke.yml"], **live),
@@ -352,7 +357,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     runner, started, results = Runner(), time.monotonic(), []
-    with ThreadPoolExecutor(2) as workers:
+    # Three, for two cores: many a test waits for a service to come up and stay up.
+    with ThreadPoolExecutor(3) as workers:
         for future in as_completed([workers.submit(runner.run, suite) for suite in chosen]):
             results.append(future.result())
             announce(results[-1])
