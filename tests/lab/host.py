@@ -29,7 +29,9 @@ COLLECTION = HERE.parents[1]
 WORKER = HERE.parent / "cases" / "worker.py"
 # What holds ansible_collections/netlink/remediation.
 PATHS = [*os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":"), *sys.path]
-COLLECTIONS = next((path for path in PATHS if Path(path, "ansible_collections/netlink/remediation").is_dir()), "")
+COLLECTIONS = next(
+    (path for path in PATHS if path and Path(path, "ansible_collections/netlink/remediation").is_dir()), ""
+)
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 
 # Run in the new namespaces. $1: files of Debian, $2: directory of this host; further arguments: directories to share.
