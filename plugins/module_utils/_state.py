@@ -481,7 +481,8 @@ class RouteRequest:
 class Workload:
     """What needs netlink: as it was named (first block) and as it was resolved on the host (second block).
 
-    kind: pid, executable, unit or container. netns: path the user named; target_ns: inode of that namespace.
+    kind: pid, executable, unit or container. netns: path that the user, or a unit that does not run, named; target_ns:
+    inode of that namespace.
     processes: pids of the workload, the main one first. credentials: for an executable, those before execve.
     discovered: not named by the user, found by looking at the holders of netlink sockets.
     unresolved: why it could not be found on the host (one sentence), else None.

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from host import Host
-from unit_situations import BROKEN, HEALTHY, UnitCase
+from unit_situations import BROKEN, HEALTHY, OPEN, UnitCase
 
 UNIT = "/etc/systemd/system/w.service"
 OUTPUT = "/run/w.out"
@@ -96,6 +96,22 @@ def test_a_healthy_service_is_allowed_without_a_finding(host: Host, service: Ser
     result = host.diagnose(service.workload)
     assert result["findings"] == []
     assert result["workloads"][0]["verdict"] == "allowed", result
+
+
+@pytest.mark.parametrize("case", OPEN, ids=by_name)
+def test_what_cannot_be_judged_is_not_allowed(host: Host, service: Service, case: UnitCase) -> None:
+    assert re.search(case.symptom, service.said()) and "ok" not in service.said(), service.said()
+    result = host.diagnose(service.workload)
+    assert (result["workloads"][0]["verdict"], result["findings"]) == ("unknown", []), result
+
+
+@pytest.mark.parametrize("case", [UnitCase("alias", "User=daemon\n[Install]\nAlias=nick.service")], ids=by_name)
+def test_a_unit_that_is_named_by_an_alias_is_the_one_that_runs(host: Host, service: Service) -> None:
+    host.sh("systemctl enable w")
+    result, named = host.diagnose({"unit": "nick"}), host.diagnose(service.workload)
+    host.sh("systemctl disable w")
+    assert result["workloads"][0]["pid"] == named["workloads"][0]["pid"] is not None
+    assert result["findings"] == named["findings"]
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=by_name)

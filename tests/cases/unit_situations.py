@@ -54,6 +54,20 @@ def _sandbox(reason: str, line: str, **more: Any) -> UnitCase:
 TRUE_WITH_CAPABILITY = "cp /usr/sbin/tc /srv/tc; setcap cap_net_admin+ep /srv/tc"
 QDISC = "/srv/tc qdisc replace dev lo root pfifo"
 
+# A program that refuses itself sockets of AF_NETLINK (EPERM), as browsers and chrony do with what they do not need.
+OWN_FILTER = """\
+import ctypes, struct, subprocess, time
+code = [(0x20, 0, 0, 0), (0x15, 0, 3, 41), (0x20, 0, 0, 16), (0x15, 0, 1, 16)]
+code += [(6, 0, 0, 0x50001), (6, 0, 0, 0x7FFF0000)]
+text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
+libc, program = ctypes.CDLL(None), Program(len(code), ctypes.addressof(text))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(program)) == 0
+subprocess.run(["ip", "link", "set", "lo", "mtu", "65535"])
+print("done", flush=True)
+time.sleep(1000)"""
+
 BROKEN = [
     UnitCase("user", "User=daemon", "missing_capability", "not_root"),
     UnitCase("user-once", "User=daemon", "missing_capability", "not_root", once=True),
@@ -157,6 +171,37 @@ BROKEN = [
     ),
 ]
 
+# A service that does not run and whose last start failed at what the diagnosis cannot judge, or that has a filter of
+# its own: nothing to blame, but not allowed either.
+OPEN = [
+    UnitCase(
+        "command-before-it", f"ExecStartPre=/usr/sbin/{LINK}\nUser=daemon", command="+/bin/true", once=True, direct=True
+    ),
+    UnitCase(
+        "second-command",
+        f"ExecStart=/usr/sbin/{LINK}\nUser=daemon",
+        command=f"+/usr/sbin/{LINK}",
+        once=True,
+        direct=True,
+    ),
+    UnitCase("other-root", "RootDirectory=/srv/none", once=True, symptom=""),
+    UnitCase(
+        "no-devices",
+        "PrivateDevices=yes",
+        command="ip tuntap add t7 mode tap",
+        symptom="No such file",
+        once=True,
+        workload={"operations": ["tun"]},
+    ),
+    UnitCase(
+        "filter-of-its-own",
+        "RestrictAddressFamilies=AF_UNIX AF_NETLINK",
+        command="exec python3 /srv/own.py",
+        prepare=f"cat > /srv/own.py << 'E'\n{OWN_FILTER}\nE",
+        tidy="rm /srv/own.py",
+    ),
+]
+
 HEALTHY = [
     UnitCase("root", "", "unit_sandbox"),
     UnitCase("root-once", "", "unit_sandbox", once=True),
@@ -174,5 +219,33 @@ HEALTHY = [
     UnitCase("filter-but-others", "SystemCallFilter=~@clock @swap\nSystemCallErrorNumber=EPERM"),
     UnitCase("other-restrictions", "RestrictNamespaces=yes\nPrivateDevices=yes\nProtectClock=yes\nLockPersonality=yes"),
     UnitCase("kernel-tunables", "ProtectKernelTunables=yes"),
+    UnitCase(
+        "full-privilege-once",
+        "User=daemon\nPrivateUsers=yes\nRestrictAddressFamilies=AF_UNIX\nCapabilityBoundingSet=CAP_CHOWN",
+        command=f"+/usr/sbin/{LINK}",
+        once=True,
+        direct=True,
+    ),
+    UnitCase(
+        "private-users-and-a-new-network-once",
+        "PrivateUsers=yes",
+        command=NEW_NETNS,
+        once=True,
+        workload={"operations": ["netns"]},
+    ),
+    UnitCase(
+        "namespace-path-with-the-link-once",
+        "NetworkNamespacePath=/run/netns/blue",
+        command="ip link set w0 up",
+        once=True,
+        prepare="ip netns add blue; ip -n blue link add w0 type veth peer name w1",
+        tidy="ip netns del blue",
+        workload={"interface": "w0"},
+    ),
+    UnitCase(
+        "hardened",
+        "SystemCallFilter=@system-service\nSystemCallArchitectures=native\nRestrictAddressFamilies=AF_UNIX AF_NETLINK\n"
+        "RestrictRealtime=yes\nRestrictSUIDSGID=yes\nProtectKernelTunables=yes\nProtectKernelModules=yes",
+    ),
     UnitCase("private-users-off", "PrivateUsers=no\nProtectHostname=yes"),
 ]

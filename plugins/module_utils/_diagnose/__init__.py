@@ -105,6 +105,12 @@ def verdict(subject: Subject, findings: list[Finding]) -> str:
         return "refused"
     if "may_refuse" in effects or not _objects_seen(subject):
         return "unknown"
+    if subject.starts and subject.unit is not None:
+        # Imported here, as above.
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import start_unclear
+
+        if start_unclear(subject, subject.unit):
+            return "unknown"
     operations = [*subject.workload.operations, *(["move"] if subject.moves_link else [])]
     return "allowed" if all(_passes(subject, operation) for operation in operations) else "unknown"
 
@@ -127,11 +133,17 @@ def _passes(subject: Subject, operation: str) -> bool:
 
 
 def _filter_known(subject: Subject) -> bool:
-    """Whether the seccomp filter that the probe cannot imitate is one whose answers were judged from its setting."""
-    if subject.container is not None:
-        return subject.container.seccomp_known and subject.container.seccomp is not None
-    if subject.unit is None or subject.unit.stale:
+    """Whether the seccomp filter that the probe cannot imitate is one whose answers were judged from its setting, and
+    there are no more: what a program installs by itself cannot be seen.
+    """
+    unit, container = subject.unit, subject.container
+    if container is not None:
+        return container.seccomp_known and container.seccomp is not None and subject.filters <= 1
+    if unit is None or unit.stale:
         return False
-    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import unit_filters_known
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import (
+        most_filters,
+        unit_filters_known,
+    )
 
-    return unit_filters_known(subject.unit)
+    return unit_filters_known(unit) and subject.filters <= most_filters(unit)

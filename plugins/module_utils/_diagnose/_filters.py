@@ -32,6 +32,10 @@ _ALTERNATIVES = ({"sendmsg", "sendto"}, {"recvmsg", "recvfrom"})
 _NOT_ALWAYS = {"bind", "getsockname", "setsockopt"}
 _GATES = {"socket": "socket", "bind": "bind", "getsockname": "bind", "setsockopt": "bind", "unshare": "unshare"}
 
+# How many filters a directive installs at most, measured on x86-64, which has three tables of system calls.
+_TABLES = 3
+_FEWER = {"SystemCallArchitectures": 1, "RestrictAddressFamilies": 2, "ProtectKernelTunables": 2}
+
 
 @dataclass(frozen=True)
 class Blocked:
@@ -80,11 +84,25 @@ def unit_filter(unit: Unit, operations: Sequence[str]) -> list[Blocked]:
 
 def unit_filters_known(unit: Unit) -> bool:
     """Whether a filter on a process of the unit can be one that the unit asks for."""
+    return bool(_installed(unit))
+
+
+def most_filters(unit: Unit) -> int:
+    """The most filters that the settings of a unit install: one for each table of system calls of the architecture."""
+    names = _installed(unit)
+    if {"DynamicUser", "RestrictSUIDSGID"} <= names:
+        names.remove("DynamicUser")  # all that it does is to imply the other
+    return sum(_FEWER.get(name, _TABLES) for name in names)
+
+
+def _installed(unit: Unit) -> set[str]:
+    """The settings of a unit that install filters."""
+    found = set()
     for name, off in FILTERS.items():
         shown = unit.properties.get(name)
         if (as_shown(name, _values(unit, name)) if shown is None else shown) not in (None, off):
-            return True
-    return False
+            found.add(name)
+    return found
 
 
 def _values(unit: Unit, name: str) -> list[str]:

@@ -12,7 +12,12 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._void import find_void
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAPABILITIES
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Evidence, Remedy, Unit
-from ansible_collections.netlink.remediation.plugins.module_utils._systemd import capability_set, effective, is_true
+from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
+    capability_set,
+    effective,
+    is_true,
+    parse_exec,
+)
 
 DROP_IN = "50-netlink-remediation.conf"  # what the module unit_dropin writes
 
@@ -84,6 +89,32 @@ def lifted(subject: Subject, name: str) -> bool:
     return any(line.name == name and line.file.endswith(f"/{DROP_IN}") for line in unit.directives)
 
 
+def unsandboxed(subject: Subject) -> bool:
+    """Whether "+" starts the command that does not run yet with neither User= nor the sandbox (but in its network)."""
+    unit = subject.unit
+    commands = lines(unit, "ExecStart") if unit is not None and subject.starts else []
+    return bool(commands) and "+" in parse_exec(commands[0].value)[0]
+
+
+def start_unclear(subject: Subject, unit: Unit) -> bool:
+    """Whether a start meets what is not judged here: another root directory, devices, a command other than the first
+    ExecStart= after a start that failed, or what systemd itself failed to do (its exit codes, systemd.exec(5)).
+    """
+    if lines(unit, "RootDirectory") or lines(unit, "RootImage"):
+        return True
+    if "tun" in subject.workload.operations and _lacks_devices(unit):
+        return True
+    if unit.properties.get("Result", "success") == "success":
+        return False
+    status = unit.properties.get("ExecMainStatus", "")
+    commands = [line for name in ("ExecStartPre", "ExecStart", "ExecStartPost") for line in lines(unit, name)]
+    return len(commands) > 1 or (status.isdigit() and 200 <= int(status) <= 245)
+
+
+def _lacks_devices(unit: Unit) -> bool:
+    return enabled(unit, "PrivateDevices") or unit.properties.get("DevicePolicy", "auto") != "auto"
+
+
 def blames_private_users(subject: Subject, gate: str) -> bool:
     """Whether the unit's own user namespace is why its capabilities do not count for its network namespace."""
     if subject.unit is None or gate not in ("ack", "unshare", "setns"):
@@ -107,6 +138,8 @@ def blocked(subject: Subject) -> list[Blocked]:
     """System calls that the unit's filters refuse to what runs (or would be started), for the named operations."""
     unit, process = subject.unit, subject.process
     if unit is None or (process is not None and all(not thread.credentials.seccomp for thread in process.threads)):
+        return []
+    if unsandboxed(subject):
         return []
     return unit_filter(unit, subject.workload.operations)
 

@@ -121,10 +121,13 @@ class Subject:
 
     @cached_property
     def unit(self) -> Optional[Unit]:
-        """The service whose sandbox the workload has, if it was read: not for what runs in a container."""
+        """The service whose sandbox the workload has, if it was read: not for what runs in a container, nor in a scope,
+        which starts nothing.
+        """
         if self.process is None:
             return self.state.units.get(self.workload.unit or "")
-        return None if self.process.container else self.state.units.get(self.process.unit or "")
+        found = None if self.process.container else self.state.units.get(self.process.unit or "")
+        return found if found and found.name.endswith(".service") else None
 
     def claimed_by_unit(self, actor: Optional[Actor], bit: int) -> bool:
         """Whether a line of the unit is why an actor (None: a start that fails) lacks a capability: cause 2b then."""
@@ -147,6 +150,12 @@ class Subject:
         )
 
         return blames_private_users(self, gate)
+
+    @cached_property
+    def filters(self) -> int:
+        """The most seccomp filters that a process of the workload has; 0 where the kernel does not tell."""
+        processes = (self.state.processes.get(pid) for pid in self.workload.processes)
+        return max((process.seccomp_filters or 0 for process in processes if process), default=0)
 
     @cached_property
     def prediction(self) -> Optional[Prediction]:
@@ -279,6 +288,12 @@ class Subject:
                 if decision.allowed is False:
                     found.setdefault((gate, capability, user_ns), (operation, gate, capability, user_ns, decision))
         return list(found.values())
+
+    @cached_property
+    def mixed(self) -> bool:
+        """Whether some threads of the workload are refused and others are not: it depends on which of them sends."""
+        refused = [bool(self.refusals(actor)) for actor in self.actors]
+        return any(refused) and not all(refused)
 
     def refused_by_probe(self, operation: str) -> Optional[str]:
         """The errno that a probe of the operation got, None when it was allowed, unknown or not sent."""

@@ -167,6 +167,8 @@ def _read_owners(state: State, ask: Optional[Ask]) -> None:
         state.units = observe_units(sorted(units), state.unseen, ask)
         for workload in state.workloads:
             if workload.kind == "unit" and not workload.processes:
+                _resolve_alias(state, workload)
+            if workload.kind == "unit" and not workload.processes:
                 _resolve_stopped(state, workload)
     if users:
         from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import units_of_processes
@@ -175,14 +177,28 @@ def _read_owners(state: State, ask: Optional[Ask]) -> None:
         state.units.update(units_of_processes(users, ask, state.unseen))
 
 
+def _resolve_alias(state: State, workload: Workload) -> None:
+    """The processes of a unit that was named by an alias: they are in the control group of its own name."""
+    unit = state.units.get(workload.unit or "")
+    if unit is None or unit.manager != "system" or unit.name == workload.unit:
+        return
+    _add_processes(state, workload, processes_of_unit(unit.name))
+    if workload.processes:
+        state.units[unit.name] = unit
+        workload.unresolved = None
+
+
 def _resolve_stopped(state: State, workload: Workload) -> None:
     """A unit that does not run: what systemd would start, with which credentials."""
     from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import (
         command_of_unit,
         credentials_of_unit,
+        setting,
     )
 
     unit = state.units.get(workload.unit or "")
+    if unit is not None and unit.load not in (None, "loaded"):
+        workload.unresolved = f"systemd cannot start {unit.name}: it is {unit.load}"
     if unit is None or unit.load not in (None, "loaded") or command_of_unit(unit)[1] is None:
         return
     try:
@@ -195,6 +211,13 @@ def _resolve_stopped(state: State, workload: Workload) -> None:
     workload.user_ns = os.stat("/proc/1/ns/user").st_ino
     workload.net_ns = workload.target_ns or state.host.initial_net_ns
     workload.unresolved = None
+    path = setting(unit, "NetworkNamespacePath")
+    if path and not workload.netns:
+        try:
+            workload.netns, workload.target_ns = path, netns_inode(path)
+        except OSError as exc:
+            workload.unresolved = f"systemd cannot start {unit.name}: NetworkNamespacePath={path}: {exc.strerror}"
+        workload.net_ns = workload.target_ns
 
 
 def _discover(state: State) -> None:

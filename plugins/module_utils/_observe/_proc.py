@@ -70,6 +70,8 @@ def read_threads(pid: int, unseen: list[Unseen]) -> Optional[Process]:
     opened, closed = stat.index(b"("), stat.rindex(b")")
     fields = stat[closed + 2 :].split(None, 20)
     process = Process(pid, int(fields[19]), int(fields[1]), _text(stat[opened + 1 : closed]))
+    if b"\nSeccomp_filters:" in status:
+        process.seccomp_filters = int(_value(status, b"\nSeccomp_filters:"))
     if fields[17] == b"1":
         tids = [(pid, directory, status)]
     else:

@@ -64,7 +64,8 @@ NETLINK_DIRECTIVES = (
     "SystemCallErrorNumber",
     "ProtectKernelTunables",
 )
-_DIRECTIVES = (*NETLINK_DIRECTIVES, *(name for name in FILTERS if name not in NETLINK_DIRECTIVES), "Type")
+_FILTERS = tuple(name for name in FILTERS if name not in NETLINK_DIRECTIVES)
+_DIRECTIVES = (*NETLINK_DIRECTIVES, *_FILTERS, "Type", "SecureBits", "DevicePolicy")
 PROPERTIES = (*_DIRECTIVES, "Result", "ExecMainCode", "ExecMainStatus")
 # Assignments that are kept.
 ASSIGNMENTS = frozenset([*_DIRECTIVES, "ExecStartPre", "ExecStart", "ExecStartPost", "RootDirectory", "RootImage"])
@@ -281,7 +282,14 @@ def credentials_of_unit(unit: Unit, host: Host) -> Credentials:
         no_new_privs=implied
         or (not privileged and "yes" in (setting(unit, "NoNewPrivileges"), setting(unit, "DynamicUser"))),
         seccomp=2 if filters else 0,
+        securebits=None if privileged else _securebits(unit),
     )
+
+
+def _securebits(unit: Unit) -> Optional[int]:
+    """SecureBits=, which is shown as a number; of what the files say only the bit that takes root its privilege."""
+    shown = setting(unit, "SecureBits") or ""
+    return int(shown) if shown.isdigit() else 1 if "noroot" in shown.split() else None
 
 
 def _mask(shown: Optional[str], default: int) -> int:

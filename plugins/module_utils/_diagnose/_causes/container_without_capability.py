@@ -80,7 +80,10 @@ def _finding(subject: Subject, container: Container, actor: Actor, operation: st
     }[reason]
     remedy, advice = None, ""
     if reason == "dropped":
-        advice = f"The image's own start drops {name}: keep it there, the container has it."
+        advice = (
+            f"What starts this process (the image, or an exec as another user) drops {name}: keep it there, the "
+            "container has it."
+        )
     elif bit != CAP_NET_ADMIN:
         advice = f"Do not grant {name}, it is next to root: let the host do this from outside."
     else:
@@ -92,7 +95,8 @@ def _finding(subject: Subject, container: Container, actor: Actor, operation: st
         reason,
         gate=gate,
         capability=bit,
-        certainty=subject.certainty(operation),
+        certainty="possible" if subject.mixed else subject.certainty(operation),
+        effect="may_refuse" if subject.mixed else "refuses",
         policy_owner="image" if reason == "dropped" else "container engine",
         summary=summary,
         evidence=_evidence(container, actor, bit) + subject.probe_evidence(operation),

@@ -78,7 +78,11 @@ def _reason(subject: Subject, actor: Actor, operation: str, gate: str) -> str:
     if not subject.host_network or subject.state.host.nested:
         return "other_owner"
     own = subject.state.user_namespaces.get(actor.user_ns) if actor.user_ns is not None else None
-    return "userns_remap" if own is not None and own.owner_uid == 0 else "rootless_host_network"
+    if own is None or own.owner_uid != 0:
+        return "rootless_host_network"
+    # Root of the host is root in one that no engine remapped: of PrivateUsers=, or of a program that left by itself.
+    remapped = all(line.outside != 0 for line in own.uid_map if line.inside == 0)
+    return "userns_remap" if remapped else "other_owner"
 
 
 def _owner(owner: Optional[int]) -> str:
@@ -116,7 +120,8 @@ def _finding(subject: Subject, actor: Actor, reason: str, operation: str, gate: 
         reason,
         gate=gate,
         capability=bit,
-        certainty=subject.certainty(asked),
+        certainty="possible" if subject.mixed else subject.certainty(asked),
+        effect="may_refuse" if subject.mixed else "refuses",
         policy_owner="container engine" if reason == "userns_remap" else "host",
         summary=summary,
         evidence=evidence + subject.probe_evidence(asked),

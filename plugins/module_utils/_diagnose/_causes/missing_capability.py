@@ -107,7 +107,8 @@ def _policy_owner(subject: Subject) -> str:
     process = subject.process
     if process and process.container:
         return "container engine"
-    return "unit" if process and process.unit and process.unit.endswith(".service") else "host"
+    name = process.unit if process else subject.unit.name if subject.unit else None
+    return "unit" if name and name.endswith(".service") else "host"
 
 
 def _summary(subject: Subject, actor: Actor, reason: str, bit: int, mixed: bool) -> str:
@@ -177,11 +178,12 @@ def _unit_remedy(subject: Subject, unit: Unit, actor: Actor, capability: str) ->
     """A grant by the unit reaches only a program that is started as the user it runs as."""
     from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import (
         grants,
+        lines,
         runs_as_root,
         unit_remedy,
     )
 
-    if runs_as_root(unit):
+    if runs_as_root(unit) and not any("noroot" in line.value.split() for line in lines(unit, "SecureBits")):
         who = f"as uid {actor.credentials.euid}" if actor.credentials.euid else f"without {capability}"
         return None, (
             f"{unit.name} is started as root and goes on {who} by itself: let the program keep {capability}, or start "

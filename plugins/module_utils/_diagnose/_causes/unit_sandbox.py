@@ -19,6 +19,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._san
     lifted,
     private_network,
     unit_remedy,
+    unsandboxed,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN, CAPABILITIES
@@ -60,7 +61,8 @@ def judge(subject: Subject) -> list[Finding]:
         return []
     found = [_blocked(subject, unit, reason, calls) for reason, calls in _by_reason(blocked(subject)).items()]
     found += [] if found else _old_filter(subject, unit)
-    for finding in (_privilege(subject, unit), _network(subject, unit), _tunables(subject, unit)):
+    for look in (_users, _privilege, _network, _tunables):
+        finding = look(subject, unit)
         found += [finding] if finding else []
     return found
 
@@ -133,14 +135,19 @@ def _privilege(subject: Subject, unit: Unit) -> Optional[Finding]:
             if reason == "no_new_privileges":
                 return _no_new_privileges(subject, unit, gate, bit)
             return None
-    if subject.starts and enabled(unit, "PrivateUsers") and _asks_privilege(subject):
-        return _private_users(subject, unit, "ack", CAP_NET_ADMIN, subject.workload.operations[0])
     return None
 
 
-def _asks_privilege(subject: Subject) -> bool:
-    """Whether an operation wants a capability over the owner of a network namespace."""
-    return any(subject.needs(actor, name) for actor in subject.actors for name in subject.workload.operations)
+def _users(subject: Subject, unit: Unit) -> Optional[Finding]:
+    """What does not run yet will get a user namespace of its own, which owns none of the network namespaces."""
+    if not subject.starts or unsandboxed(subject) or not enabled(unit, "PrivateUsers"):
+        return None
+    for actor in subject.actors:
+        for operation in subject.workload.operations:
+            for gate, bit, _owner in subject.needs(actor, operation):
+                if gate in ("ack", "setns"):
+                    return _private_users(subject, unit, gate, bit, operation)
+    return None
 
 
 def _not_restarted(subject: Subject, unit: Unit, gate: str, summary: str, **more: Any) -> Finding:
@@ -232,7 +239,9 @@ def _no_new_privileges(subject: Subject, unit: Unit, gate: str, bit: int) -> Fin
 def _network(subject: Subject, unit: Unit) -> Optional[Finding]:
     """A link that the unit names and that its network of its own has not."""
     line = private_network(subject)
-    if line is None or not subject.workload.names_object or subject.workload.target_ns is not None:
+    if line is None or not subject.workload.names_object:
+        return None
+    if subject.workload.target_ns not in (None, subject.workload.net_ns):
         return None
     # Imported here: an AnsiballZ payload is compiled in each run, and most workloads name no object.
     from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import (
@@ -243,7 +252,8 @@ def _network(subject: Subject, unit: Unit) -> Optional[Finding]:
     names = [name for name in (interface_of(subject), route_interface_of(subject), subject.workload.master) if name]
     if not names:
         return None
-    namespace = None if subject.starts else subject.namespace
+    made_anew = subject.starts and line.name == "PrivateNetwork"
+    namespace = None if made_anew else subject.namespace
     if namespace is not None and (namespace.links is None or all(find_link(namespace, name) for name in names)):
         return None
     if namespace is None and names == ["lo"]:
@@ -252,6 +262,7 @@ def _network(subject: Subject, unit: Unit) -> Optional[Finding]:
         text = f"PrivateNetwork= of {unit.name} is off by now, but {subject.workload.name} was started before."
         return _not_restarted(subject, unit, "object", text, names=("PrivateNetwork",))
     remedy = None
+    joins = made_anew and bool(unit.properties.get("JoinsNamespaceOf"))  # another unit may have made the link there
     if line.name == "PrivateNetwork":
         adds = f"{unit.name} reaches the HOST network"
         remedy = unit_remedy(subject, unit, lift="private_network", adds=adds)
@@ -261,7 +272,8 @@ def _network(subject: Subject, unit: Unit) -> Optional[Finding]:
         "private_network",
         ("PrivateNetwork", "NetworkNamespacePath"),
         gate="object",
-        certainty="likely" if namespace is None else "proven",
+        certainty="possible" if joins else "likely" if namespace is None else "proven",
+        effect="may_refuse" if joins else "refuses",
         summary=f"{line.name}= gives {unit.name} a network of its own, and that has no link {names[0]}.",
         remedy=remedy,
         advice="" if remedy else f"Put {names[0]} into the namespace at {line.value}, or change that line.",
@@ -272,6 +284,8 @@ def _tunables(subject: Subject, unit: Unit) -> Optional[Finding]:
     """A unit that switches forwarding itself cannot, while /proc/sys is read-only for it."""
     old = lifted(subject, "ProtectKernelTunables")
     if "forward" not in subject.workload.operations or not (enabled(unit, "ProtectKernelTunables") or old):
+        return None
+    if unsandboxed(subject):
         return None
     switches = [item for item in subject.state.sysctls if item.net_ns == subject.net_ns and item.key.endswith("ward")]
     if all(item.value == "1" for item in switches):

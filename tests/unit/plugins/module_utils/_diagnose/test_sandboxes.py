@@ -19,6 +19,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
     Directive,
     Executable,
     Host,
+    IdRange,
     Link,
     NetNamespace,
     Probe,
@@ -227,6 +228,88 @@ def test_a_process_without_a_filter_is_not_refused_by_one() -> None:
     assert (found.findings, found.verdicts[0].verdict) == ([], "allowed")
 
 
+@pytest.mark.parametrize(
+    ("lines", "filters", "verdict"),
+    [
+        (("LockPersonality=yes",), 3, "allowed"),
+        (("LockPersonality=yes",), 4, "unknown"),
+        (("SystemCallArchitectures=native", "RestrictAddressFamilies=AF_NETLINK"), 3, "allowed"),
+        (("SystemCallArchitectures=native", "RestrictAddressFamilies=AF_NETLINK"), 4, "unknown"),
+        (("DynamicUser=yes", "RestrictSUIDSGID=yes"), 4, "unknown"),
+    ],
+)
+def test_more_filters_than_the_unit_asks_for_are_the_programs_own(lines: Any, filters: int, verdict: str) -> None:
+    found = state(dataclasses.replace(ROOT, seccomp=2), unit=unit(*lines), answer="allowed")
+    found.processes[42].seccomp_filters = filters
+    assert diagnose(found).verdicts[0].verdict == verdict
+
+
+def stopped(*lines: str, credentials: Credentials = ROOT, **more: Any) -> State:
+    """The same unit while it does not run."""
+    found = state(unit=unit(*lines, **more.pop("unit", {})), answer="allowed", **more)
+    workload = found.workloads[0]
+    workload.processes, workload.executable, workload.credentials = [], "/srv/netd", credentials
+    workload.user_ns, workload.net_ns = INIT_USER, INIT_NET
+    all_ids = [IdRange(0, 0, 2**32 - 1)]
+    found.user_namespaces[INIT_USER] = UserNamespace(INIT_USER, uid_map=all_ids, gid_map=all_ids)
+    return found
+
+
+def test_a_start_as_a_user_with_users_of_its_own_meets_both_gates() -> None:
+    findings = diagnose(stopped("User=daemon", "PrivateUsers=yes", credentials=USER)).findings
+    assert [finding.reason for finding in findings] == ["private_users", "not_root"]
+    assert (findings[0].also, findings[1].policy_owner) == (["missing_capability"], "unit")
+
+
+def test_users_of_its_own_do_not_keep_a_unit_from_a_new_network() -> None:
+    found = diagnose(stopped("PrivateUsers=yes", operations=["netns"]))
+    assert (found.findings, found.verdicts[0].verdict) == ([], "allowed")
+
+
+def test_a_command_with_full_privilege_has_no_sandbox() -> None:
+    found = diagnose(stopped("ExecStart=+/srv/netd", "PrivateUsers=yes", "RestrictAddressFamilies=AF_UNIX"))
+    assert (found.findings, found.verdicts[0].verdict) == ([], "allowed")
+
+
+@pytest.mark.parametrize(
+    ("lines", "properties", "verdict"),
+    [
+        (("ExecStart=/srv/netd",), {"Result": "exit-code", "ExecMainStatus": "2"}, "allowed"),
+        (("ExecStart=/srv/netd",), {"Result": "exit-code", "ExecMainStatus": "226"}, "unknown"),
+        (("ExecStartPre=/srv/x", "ExecStart=/srv/netd"), {"Result": "exit-code", "ExecMainStatus": "0"}, "unknown"),
+        (("ExecStartPre=/srv/x", "ExecStart=/srv/netd"), {"Result": "success"}, "allowed"),
+        (("RootDirectory=/srv/root", "ExecStart=/srv/netd"), {}, "unknown"),
+    ],
+)
+def test_a_start_that_failed_elsewhere_is_not_allowed(lines: Any, properties: dict[str, str], verdict: str) -> None:
+    found = diagnose(stopped(*lines, unit={"properties": properties}))
+    assert (found.findings, found.verdicts[0].verdict) == ([], verdict)
+
+
+def test_a_link_that_another_unit_may_have_made_in_the_shared_network_is_not_known_to_be_missing() -> None:
+    joined = {"properties": {"JoinsNamespaceOf": "other.service", "PrivateNetwork": "yes"}}
+    found = diagnose(stopped("PrivateNetwork=yes", unit=joined, interface="eth7"))
+    assert (found.findings[0].reason, found.verdicts[0].verdict) == ("private_network", "unknown")
+
+
+def test_a_scope_starts_nothing_and_gets_no_settings() -> None:
+    found = state(USER, unit=dataclasses.replace(unit(), name="s.scope"))
+    assert (first(found).reason, first(found).policy_owner) == ("not_root", "host")
+    assert first(found).remedy.role == "netlink_capability"
+
+
+def test_root_that_its_unit_denies_its_privilege_is_granted_it() -> None:
+    credentials = dataclasses.replace(ROOT, effective=0, permitted=0)
+    assert first(state(credentials, unit=unit("SecureBits=noroot"))).remedy.role == "netlink_unit"
+
+
+def test_a_user_namespace_that_root_left_for_is_no_remapped_container() -> None:
+    found = state(unit=unit())
+    found.processes[42].threads[0].user_ns = 7
+    found.user_namespaces[7] = UserNamespace(7, INIT_USER, 0, [IdRange(0, 0, 1)])
+    assert (first(found).cause, first(found).reason) == ("foreign_netns", "other_owner")
+
+
 # --- containers -------------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +371,24 @@ def test_a_profile_that_allows_all_leaves_no_doubt() -> None:
     filtered = dataclasses.replace(ROOT, seccomp=2)
     box = container(seccomp=Seccomp("SCMP_ACT_ALLOW"), seccomp_known=True)
     assert diagnose(state(filtered, container=box, answer="allowed")).verdicts[0].verdict == "allowed"
+
+
+def test_a_filter_beside_that_of_the_engine_is_the_programs_own_and_unknown() -> None:
+    box = container(seccomp=Seccomp("SCMP_ACT_ALLOW"), seccomp_known=True)
+    found = state(dataclasses.replace(ROOT, seccomp=2), container=box, answer="allowed")
+    found.processes[42].seccomp_filters = 2
+    assert diagnose(found).verdicts[0].verdict == "unknown"
+
+
+@pytest.mark.parametrize("user_ns", [INIT_USER, 7])
+def test_a_second_process_that_is_refused_leaves_it_open(user_ns: int) -> None:
+    found = state(container=container(capabilities={"bounding": ALL_CAPABILITIES}), answer="allowed")
+    worker = Process(43, 1, 42, "worker", [Thread(43, "worker", USER, user_ns, INIT_NET)], container="c" * 64)
+    found.processes[43] = worker
+    found.user_namespaces[7] = UserNamespace(7, INIT_USER, 1)
+    found.workloads[0].processes.append(43)
+    assert (first(found).effect, first(found).certainty) == ("may_refuse", "possible")
+    assert diagnose(found).verdicts[0].verdict == "unknown"
 
 
 def test_a_filter_in_a_container_without_a_profile_is_the_programs_own_and_unknown() -> None:
