@@ -189,7 +189,7 @@ def _grant(wish: Wish, tables: Sequence[Table], uid: Optional[int]) -> None:
             _demand_alone(table, item, own)
         owner, counted = _spelling(wish.user, own)
         if wish.start is not None:
-            _fill(wish, table, owner, uid, own)
+            _fill(wish, wish.start, table, owner, uid, own)
             continue
         missing = wish.count - sum(item.count for item in counted)
         if missing > 0:
@@ -237,10 +237,11 @@ def _demand_alone(table: Table, item: SubordinateRange, own: Sequence[Subordinat
             )
 
 
-def _fill(wish: Wish, table: Table, owner: str, uid: Optional[int], own: Sequence[SubordinateRange]) -> None:
-    """Add the ids from `start` on that the user does not have yet. Raises ChangeError where they are somebody's."""
-    assert wish.start is not None
-    first, last = wish.start, wish.start + wish.count - 1
+def _fill(
+    wish: Wish, first: int, table: Table, owner: str, uid: Optional[int], own: Sequence[SubordinateRange]
+) -> None:
+    """Add the ids from `first` on that the user does not have yet. Raises ChangeError where they are somebody's."""
+    last = first + wish.count - 1
     for low, high in _gaps(first, last, [(item.first, item.last) for item in own]):
         for start, end, whose in _occupied(table):
             if start <= high and low <= end:
