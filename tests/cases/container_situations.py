@@ -93,6 +93,7 @@ BROKEN = [
         fix=True,
     ),
     BoxCase("compose-user-without-it", "", WITHOUT, "not_granted", service='    user: "1000"'),
+    BoxCase("podman-without-a-cgroup", "--cgroups=disabled", WITHOUT, "not_granted", engine="podman", say="--cap-add"),
     BoxCase("podman-root", "", WITHOUT, "not_granted", engine="podman", say="--cap-add NET_ADMIN"),
     BoxCase("podman-user", "--user 1000", WITHOUT, "not_granted", engine="podman"),
     BoxCase(

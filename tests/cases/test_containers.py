@@ -17,6 +17,8 @@ import pytest
 from container_situations import BROKEN, HEALTHY, NO_NETLINK, NO_PACKET, PROGRAM, BoxCase
 from host import Host
 
+UNIT = "/etc/systemd/system/w.service"
+SLEEP = "sleep 1000"
 PODMAN = ["podman", "import", "-", "localhost/lab:base"]
 ENGINES = {
     "docker": ("docker", "lab:base", ""),
@@ -122,6 +124,27 @@ def test_the_reason_is_named_and_mended_where_the_container_is_defined(host: Hos
         mend_and_take_back(host, case, box, first["remedy"])
     elif first["remedy"] is None:
         assert case.say in first["advice"] and first["advice"], first
+
+
+def test_a_unit_that_only_watches_over_its_container_is_judged_by_that(plain: Host) -> None:
+    plain.write(UNIT, f"[Service]\nExecStart=/usr/bin/docker run --rm --name own lab:base {SLEEP}\n")
+    plain.sh("systemctl daemon-reload; systemctl start w; until docker exec own true 2> /dev/null; do sleep 0.1; done")
+    result, named = plain.diagnose({"unit": "w"}), plain.diagnose({"container": "own"})
+    plain.sh(f"docker rm -f own; systemctl stop w; rm {UNIT}; systemctl daemon-reload")
+    assert result["findings"] == named["findings"] != []
+    assert result["workloads"][0]["verdict"] == "refused"
+
+
+def test_a_unit_that_watches_over_containers_of_compose_is_not_allowed(plain: Host) -> None:
+    plain.write("/srv/up/compose.yml", f"services: {{box: {{image: 'lab:base', command: {SLEEP}}}}}\n")
+    plain.write(UNIT, "[Service]\nExecStart=/usr/bin/docker compose -f /srv/up/compose.yml up\n")
+    plain.sh(
+        "systemctl daemon-reload; systemctl start w; until docker exec up-box-1 true 2> /dev/null; do sleep 0.1; done"
+    )
+    result = plain.diagnose({"unit": "w"})
+    plain.sh(f"docker rm -f up-box-1; systemctl stop w; rm -r /srv/up {UNIT}; systemctl daemon-reload")
+    assert (result["workloads"][0]["verdict"], result["findings"]) == ("unknown", [])
+    assert "name the container" in result["workloads"][0]["unresolved"]
 
 
 def mend_and_take_back(host: Host, case: BoxCase, box: Box, remedy: dict[str, Any]) -> None:

@@ -36,6 +36,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 # Runs a command, given as words; its exit status, output and error output.
 Ask = Callable[[Sequence[str]], tuple[int, str, str]]
 
+# Programs that stay while a container runs elsewhere, by the name in /proc/PID/stat.
+WATCHERS = frozenset(["conmon", "docker", "docker-compose", "nerdctl", "podman", "systemd-nspawn"])
+
 
 class NotThereError(ValueError):
     """Something that the user named does not exist; the message is one sentence for the user."""
@@ -89,6 +92,10 @@ def _resolve(state: State, workload: Workload, where: str) -> None:
         if not workload.processes:
             name = workload.unit or workload.container
             workload.unresolved = f"no process of {workload.kind} {name} is running"
+        elif workload.kind == "unit":
+            _resolve_watched(state, workload)
+        else:
+            _name_container(state, workload)
 
 
 def _resolve_pid(state: State, workload: Workload, where: str) -> None:
@@ -177,10 +184,37 @@ def _read_owners(state: State, ask: Optional[Ask]) -> None:
         state.units.update(units_of_processes(users, ask, state.unseen))
 
 
+def _name_container(state: State, workload: Workload) -> None:
+    """Processes of a container whose cgroup does not name it (podman --cgroups=disabled) are in it all the same."""
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._containers import ids_of_name
+
+    name = workload.container or ""
+    known = ids_of_name(name) or {name}
+    for pid in workload.processes:
+        state.processes[pid].container = state.processes[pid].container or min(known)
+
+
+def _resolve_watched(state: State, workload: Workload) -> None:
+    """A unit that only watches over containers (podman's, "docker run"): what it runs is in those."""
+    names = {state.processes[pid].name for pid in workload.processes}
+    if not names <= WATCHERS:
+        return
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._containers import observe_containers
+
+    wanted = (workload.unit, f"{workload.unit}.service")
+    found = [box.id for box in observe_containers(state.unseen).values() if box.owner.unit in wanted]
+    workload.processes = []
+    for name in found:
+        _add_processes(state, workload, processes_of_container(name))
+    if not workload.processes:
+        text = "starts containers that are not known to be its own: name the container"
+        workload.unresolved = f"{workload.unit} runs only {', '.join(sorted(names))}, which {text}"
+
+
 def _resolve_alias(state: State, workload: Workload) -> None:
     """The processes of a unit that was named by an alias: they are in the control group of its own name."""
     unit = state.units.get(workload.unit or "")
-    if unit is None or unit.manager != "system" or unit.name == workload.unit:
+    if unit is None or unit.manager != "system" or unit.name in (workload.unit, f"{workload.unit}.service"):
         return
     _add_processes(state, workload, processes_of_unit(unit.name))
     if workload.processes:
@@ -199,7 +233,7 @@ def _resolve_stopped(state: State, workload: Workload) -> None:
     unit = state.units.get(workload.unit or "")
     if unit is not None and unit.load not in (None, "loaded"):
         workload.unresolved = f"systemd cannot start {unit.name}: it is {unit.load}"
-    if unit is None or unit.load not in (None, "loaded") or command_of_unit(unit)[1] is None:
+    if unit is None or unit.main_pid or unit.load not in (None, "loaded") or command_of_unit(unit)[1] is None:
         return
     try:
         workload.credentials = credentials_of_unit(unit, state.host)
