@@ -459,7 +459,9 @@ def test_the_command_for_a_container_started_by_hand_makes_the_same_one(app: Hos
     assert "secret" not in json.dumps(done)
     assert "hidden" not in json.dumps(done)
     assert "--privileged" not in json.dumps(done)
-    app.sh("\n".join(advice["commands"][:-1]))
+    # The old one is the way back: it stays until the user removes it.
+    assert "Remove hand1-before (docker rm hand1-before) when the new one works" in advice["text"]
+    app.sh("\n".join(advice["commands"]))
     new = json.loads(app.sh("docker inspect hand1"))[0]
     wanted = {
         "CapAdd": ["NET_ADMIN", "NET_RAW"],
@@ -506,7 +508,7 @@ def test_the_command_that_podman_kept_makes_the_same_container(host: Host) -> No
         host.sh("\n".join(commands[1:]))
         assert works(host, "podman", "exec", "hand3")
     finally:
-        host.sh("podman rm -f -t 0 hand3")
+        host.sh("podman rm -f -t 0 hand3; podman rm -f -i -t 0 hand3-before")
 
 
 # --- quadlets ---------------------------------------------------------------------------------------------------------

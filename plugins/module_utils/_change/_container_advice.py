@@ -98,12 +98,12 @@ def _by_hand(container: Container, wish: Wish) -> tuple[str, list[str]]:
     old = f"{name}-before"
     removed = "--rm" in words
     commands = [[engine, "stop", name]] + ([] if removed else [[engine, "rename", name, old]]) + [words]
-    commands += [] if removed else [[engine, "rm", old]]
     text = f"It was started by hand, so it has to be made anew by hand: {ANEW}."
     if left_out:
         text += f" The command leaves out {' and '.join(left_out)}: add what it needs."
     if not removed:
-        text += f" Remove {old} when the new one works; to go back, remove the new one, then rename and start {old}."
+        text += f" Remove {old} ({engine} rm {old}) when the new one works; "
+        text += f"to go back, remove the new one, then rename and start {old}."
     return text, [shlex.join(one) for one in commands]
 
 

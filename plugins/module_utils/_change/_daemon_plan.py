@@ -30,6 +30,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._daem
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import read_text
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
+# How dockerd begins whatever it says of its file.
+UNABLE = "unable to configure the Docker daemon with file"
+
 # What dockerd takes over when its file is read anew (docs.docker.com, "dockerd", configuration reload behavior); other
 # keys count from its next start on, and so does that a key is no longer there (measured with 26.1: labels).
 RELOADABLE = frozenset(
@@ -125,7 +128,8 @@ def _validate(text: str, unit: DaemonUnit, remap: Remap) -> list[str]:
     if code and "unknown flag: --validate" in err:
         return ["whether dockerd takes the settings: it cannot be asked, as versions before 23.0 have no --validate"]
     if code:
-        said = one_line(_without_log(err or out)).replace("/dev/stdin", "the new settings")
+        said = one_line(_without_log(err or out)).replace(f"{UNABLE} /dev/stdin: ", "")
+        said = said.replace("/dev/stdin", "the new settings")
         raise ChangeError(f"settings: dockerd does not take them: {said}")
     return unit.unvalidated
 

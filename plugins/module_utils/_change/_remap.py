@@ -50,6 +50,12 @@ def plan_remap(
     Raises ChangeError when the word is missing, or containers could not be started with the user's ranges.
     """
     remap = Remap()
+    wanted = new.get("userns-remap")
+    if asked and not isinstance(wanted, (str, type(None))):
+        raise ChangeError(
+            f"settings: userns-remap is {wanted!r}, expected a text such as 'default', a user or user:group, or "
+            "null to switch it off"
+        )
     before, after = (str(settings.get("userns-remap") or "") for settings in (old, new))
     if after and "userns-remap" in flags:
         raise ChangeError("settings: userns-remap is given to dockerd by its unit too, as a flag; it takes only one")

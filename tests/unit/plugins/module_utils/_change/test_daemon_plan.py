@@ -84,6 +84,13 @@ def test_what_it_says_becomes_one_sentence(daemon):
     )
 
 
+def test_what_it_says_of_its_file_is_left_out(daemon):
+    daemon.answer = (1, "", "unable to configure the Docker daemon with file /dev/stdin: no such directive: debugg\n")
+    with pytest.raises(ChangeError) as caught:
+        daemon.plan({"debugg": True})
+    assert str(caught.value) == "settings: dockerd does not take them: no such directive: debugg"
+
+
 def test_it_is_not_asked_about_what_it_would_act_upon(daemon):
     daemon.remap = Remap(hidden=True)
     daemon.plan({"userns-remap": "default"})

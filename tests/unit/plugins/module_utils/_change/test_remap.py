@@ -129,3 +129,9 @@ def test_nothing_is_said_of_ranges_when_the_key_is_not_asked_for(remap):
 def test_a_flag_leaves_no_place_for_the_key(remap):
     with pytest.raises(ChangeError, match="as a flag"):
         remap(None, "alice", flags={"userns-remap": "alice"})
+
+
+@pytest.mark.parametrize("value", [["alice"], 1000, False])
+def test_a_value_that_is_no_text_is_named_with_what_is_accepted(remap, value):
+    with pytest.raises(ChangeError, match=r"userns-remap is .*, expected a text such as 'default', a user"):
+        remap(None, value)
