@@ -32,7 +32,10 @@ options:
         description: Absolute path of a program that O(workloads[].user) would run.
         type: path
       unit:
-        description: Name of a systemd unit, resolved to its running processes through their control group.
+        description:
+          - Name of a systemd unit, with or without C(.service), resolved to its running processes through their control
+            group.
+          - One that does not run is judged by what systemd would start.
         type: str
       container:
         description: Name or id of a container, resolved to its running processes through their control group.

@@ -67,6 +67,16 @@ EXAMPLES = r"""
         operations: [link, address, route]
         interface: tun0
 
+- name: Why can a service set no route, and a container no link?
+  netlink.remediation.diagnosis_info:
+    workloads:
+      - name: monitor
+        unit: monitor.service
+        operations: [route]
+      - name: router
+        container: router
+        operations: [link]
+
 - name: Judge the saved state of a host that is gone
   netlink.remediation.diagnosis_info:
     snapshot_file: /var/tmp/web1.json
