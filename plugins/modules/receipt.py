@@ -28,7 +28,9 @@ options:
     description: All receipts of the run with this name.
     type: str
   run:
-    description: With V(latest), all receipts of the newest run, whether it was reverted before or not.
+    description:
+      - With V(latest), all receipts of the newest run, whether it was reverted before or not. A run that only started
+        something anew, on behalf of an earlier one, is passed over.
     type: str
     choices: [latest]
   targets:

@@ -36,13 +36,13 @@ def verdict_lines(
     """One verdict a workload, followed by its findings, indented; refused ones first.
 
     plan: says for each remedy whether it is applied, and what to name or accept. only_found: leave out workloads that
-    have no finding (a selection was made).
+    have no finding (a selection was made), but for those that could not be looked at.
     """
     lines: list[str] = []
     order = {"refused": 0, "unknown": 1, "allowed": 2}
     for workload in sorted(workloads, key=lambda entry: order.get(entry["verdict"], 3)):
         own = [finding for finding in findings if finding.workload == workload["name"]]
-        if own or not only_found:
+        if own or not only_found or workload.get("unresolved"):
             lines.append(f"{workload['name']} ({_subject(workload)}): {workload['verdict'].upper()}")
             if not own and workload["verdict"] == "unknown" and describe_unknown(workload):
                 lines.append(f"  not asked: {describe_unknown(workload)}")

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Optional, TypeVar
 
+ACTIVATION = "activation"  # the kind of change that only starts something anew
+
 
 class ChangeError(Exception):
     """One clear sentence for the operator: why a change cannot be made, or was not."""

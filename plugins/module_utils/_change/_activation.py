@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
+from ansible_collections.netlink.remediation.plugins.module_utils._change import ACTIVATION, Change, ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._activate_dockerd import (
     identify_dockerd,
     identify_reload,
@@ -61,7 +61,7 @@ class ActivationChange(Change):
     it anew since; and named in restart_required.
     """
 
-    kind = "activation"
+    kind = ACTIVATION
     last = True
 
     def __init__(

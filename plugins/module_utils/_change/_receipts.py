@@ -21,7 +21,7 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
+from ansible_collections.netlink.remediation.plugins.module_utils._change import ACTIVATION, ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._path import (
     TEMPORARY,
     Place,
@@ -215,10 +215,12 @@ def select_receipts(
 ) -> list[Receipt]:
     """The receipts with this id, of this run, or of the newest run (run: latest); else all. Newest first.
 
+    A run that only started something anew, on behalf of an earlier one, is not the newest: it left nothing to restore.
     Raises ChangeError when an id or run_id is not among them.
     """
     if run == "latest":
-        run_id = receipts[-1].run_id if receipts else None
+        lasting = [one for one in receipts if any(entry.kind != ACTIVATION for entry in one.changes)]
+        run_id = (lasting or receipts)[-1].run_id if receipts else None
         return [receipt for receipt in reversed(receipts) if receipt.run_id == run_id]
     found = [one for one in reversed(receipts) if id in (None, one.id) and run_id in (None, one.run_id)]
     wanted = f"id {id}" if id is not None else f"run_id {run_id}"

@@ -90,12 +90,22 @@ def _resolve(state: State, workload: Workload, where: str) -> None:
         )
         _add_processes(state, workload, found)
         if not workload.processes:
-            name = workload.unit or workload.container
-            workload.unresolved = f"no process of {workload.kind} {name} is running"
+            workload.unresolved = _not_running(workload)
         elif workload.kind == "unit":
             _resolve_watched(state, workload)
         else:
             _name_container(state, workload)
+
+
+def _not_running(workload: Workload) -> str:
+    if workload.kind == "unit":
+        return f"no process of unit {workload.unit} is running"
+    # Imported here, as below: an AnsiballZ payload is compiled in each run, and most runs need it not.
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._containers import ids_of_name
+
+    if ids_of_name(workload.container or ""):
+        return f"container {workload.container} does not run"
+    return f"no container {workload.container} runs on this host"
 
 
 def _resolve_pid(state: State, workload: Workload, where: str) -> None:
@@ -232,7 +242,12 @@ def _resolve_stopped(state: State, workload: Workload) -> None:
 
     unit = state.units.get(workload.unit or "")
     if unit is not None and unit.load not in (None, "loaded"):
-        workload.unresolved = f"systemd cannot start {unit.name}: it is {unit.load}"
+        missing = unit.load == "not-found"
+        workload.unresolved = (
+            f"there is no unit {unit.name} on this host"
+            if missing
+            else f"systemd cannot start {unit.name}: it is {unit.load}"
+        )
     if unit is None or unit.main_pid or unit.load not in (None, "loaded") or command_of_unit(unit)[1] is None:
         return
     try:

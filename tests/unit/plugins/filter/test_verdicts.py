@@ -64,6 +64,14 @@ def test_verdicts_of_a_selection_leave_out_the_rest():
     assert verdicts(found, findings=[]) == ["no workload has a finding that is selected"]
 
 
+def test_verdicts_of_a_selection_still_name_what_could_not_be_looked_at():
+    found = diagnosis(finding())
+    text = "there is no unit moon.service on this host"
+    lost = {"name": "moon", "kind": "unit", "unit": "moon", "verdict": "unknown", "unresolved": text}
+    found["workloads"].append(lost)
+    assert verdicts(found, findings=[]) == ["moon (unit moon): UNKNOWN", f"  not asked: {text}"]
+
+
 @pytest.mark.parametrize(
     "workload",
     [

@@ -79,6 +79,18 @@ def test_selection_by_id_run_and_latest(host):
     assert select_receipts(receipts, run_id="b") == [three, two]
     assert select_receipts(receipts, run="latest") == [three, two]
     assert select_receipts([], run="latest") == []
+
+
+def test_a_run_that_only_started_something_anew_is_not_the_newest(host):
+    record = {"before": "a", "after": "b"}
+    wrote = new_receipt("m", "wrote", [Entry("file", "/x", "applied", record)])
+    started = new_receipt("m", "started", [Entry("activation", "unit w.service", "applied", record)])
+    assert select_receipts([wrote, started], run="latest") == [wrote]
+    assert select_receipts([started], run="latest") == [started]
+
+
+def test_selection_of_what_is_not_there_is_refused(host):
+    receipts = [new_receipt("m", "a", [])]
     with pytest.raises(ChangeError, match="no receipt on this host has the run_id c"):
         select_receipts(receipts, run_id="c")
     with pytest.raises(ChangeError, match=r"no receipt on this host has the id \.\./x"):
