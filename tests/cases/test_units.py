@@ -110,7 +110,8 @@ def test_a_unit_that_is_named_by_an_alias_is_the_one_that_runs(host: Host, servi
     host.sh("systemctl enable w")
     result, named = host.diagnose({"unit": "nick"}), host.diagnose(service.workload)
     host.sh("systemctl disable w")
-    assert result["workloads"][0]["pid"] == named["workloads"][0]["pid"] is not None
+    assert named["workloads"][0]["pid"] is not None
+    assert result["workloads"][0]["pid"] == named["workloads"][0]["pid"]
     assert result["findings"] == named["findings"]
 
 

@@ -543,7 +543,7 @@ def test_systemd_starts_no_unit_whose_user_does_not_exist(host: Host, line: str)
     write(host, {f"{ETC}/u.service": b"[Service]\nType=oneshot\nExecStart=/bin/true\n" + line.encode() + b"\n"})
     assert host.run(["systemctl", "start", "u"]).returncode != 0
     assert host.sh("systemctl show --value -p ExecMainStatus u").strip() in ("216", "217")
-    script = PREDICT.split("host, found")[0] + (
+    script = PREDICT.split("host, found", maxsplit=1)[0] + (
         "try:\n    credentials_of_unit(observe_units(['u'], [], ask)['u'], observe_host([]))\n"
         "except ValueError as exc:\n    print(json.dumps(str(exc)))\n"
     )

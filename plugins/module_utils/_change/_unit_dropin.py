@@ -92,12 +92,13 @@ class DropIn(FileChange):
 
     def validate(self) -> list[str]:
         """Let systemd's own parser read it."""
-        return [*super().validate(), *(self.trial() if self.trial else [])]
+        found = super().validate()
+        return found if self.trial is None else [*found, *self.trial()]
 
     def write(self, value: Any) -> None:
         """Write it, let systemd read it, and look."""
         super().write(value)
-        if value == self.after and self.look:
+        if value == self.after and self.look is not None:
             self.look()
 
 

@@ -313,8 +313,7 @@ def _implies_no_new_privs(unit: Unit) -> bool:
     listed = system_calls(unit.properties.get("SystemCallFilter", ""))
     if listed is None:
         return False
-    allow, calls = listed
-    return any((name in calls) != allow for name in ("capget", "capset", "prctl"))
+    return any((name in listed[1]) != listed[0] for name in ("capget", "capset", "prctl"))
 
 
 def _ids(unit: Unit, *, as_root: bool) -> tuple[int, int, tuple[int, ...]]:

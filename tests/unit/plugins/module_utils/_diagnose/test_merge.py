@@ -25,8 +25,9 @@ def merged(*remedies):
     """The variables of the one role that these remedies of workloads 0, 1, ... become."""
     names = [str(number) for number in range(len(remedies))]
     found = [finding(name, gate="object", remedy=remedy) for name, remedy in zip(names, remedies)]
-    (role,) = make_plan(found, named=dict.fromkeys(names, False)).roles.values()
-    return role.variables
+    roles = list(make_plan(found, named=dict.fromkeys(names, False)).roles.values())
+    assert len(roles) == 1
+    return roles[0].variables
 
 
 @pytest.mark.parametrize(

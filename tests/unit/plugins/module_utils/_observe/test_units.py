@@ -193,7 +193,9 @@ def test_a_users_manager_that_does_not_answer_is_unseen():
 def test_services_of_processes_are_asked_of_the_manager_that_runs_them():
     systemd = Systemd(block("mine.service"))
     paths = {1: "/user.slice/user@64999.service/app.slice/mine.service", 2: "/system.slice/other.service"}
-    processes = [Process(pid, 0, 1, "x", cgroup=path, unit=path.split("/")[-1]) for pid, path in paths.items()]
+    processes = [
+        Process(pid, 0, 1, "x", cgroup=path, unit=path.rsplit("/", maxsplit=1)[-1]) for pid, path in paths.items()
+    ]
     units = units_of_processes(processes, systemd, [])
     assert {name: unit.manager for name, unit in units.items()} == {"mine.service": "user"}
     assert len(systemd.questions) == 1
