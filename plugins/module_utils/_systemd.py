@@ -20,6 +20,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive
 
+DROP_IN = "50-netlink-remediation.conf"  # the name of our drop-ins, of units and quadlets
+
 # The system calls of netlink clients, measured by refusing one after the other. ip, tc and bridge do not work without
 # the first four; ip sends with sendmsg, tc, nft and Python with sendto; Python receives with recvfrom, others recvmsg.
 NETLINK_CALLS = ("socket", "setsockopt", "bind", "getsockname", "sendmsg", "sendto", "recvmsg", "recvfrom")

@@ -48,15 +48,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._file import FileChange
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import run
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._definitions import MARKER, OVERRIDES
 
-MARKER = "x-netlink-remediation"
 BASES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-OVERRIDES = (
-    "compose.override.yml",
-    "compose.override.yaml",
-    "docker-compose.override.yml",
-    "docker-compose.override.yaml",
-)
 _NOTE = "Written by netlink.remediation; compose joins it with the file beside it. Remove it with state absent."
 _ENVIRONMENT = "com.docker.compose.project.environment_file"
 _FILES = "com.docker.compose.project.config_files"

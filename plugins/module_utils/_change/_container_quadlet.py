@@ -46,8 +46,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._file import FileChange
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import run
+from ansible_collections.netlink.remediation.plugins.module_utils._systemd import DROP_IN
 
-DROP_IN = "50-netlink-remediation.conf"
 OWN = "/etc/containers/systemd"
 PLACES = ("/run/containers/systemd", OWN, "/usr/local/share/containers/systemd", "/usr/share/containers/systemd")
 _GENERATORS = (

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
-from ansible_collections.netlink.remediation.plugins.module_utils._change._dropin_wish import LIFTS, NAME, Wish
+from ansible_collections.netlink.remediation.plugins.module_utils._change._dropin_wish import LIFTS, Wish
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES, capability_names
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
+    DROP_IN,
     NETLINK_CALLS,
     address_families,
     capability_set,
@@ -63,7 +64,7 @@ class Files:
 def split_files(unit: Unit, path: str) -> Files:
     """path: of our drop-in, whose lines are left out. systemd sorts drop-ins by name, whatever their directory."""
     rest = [line for line in unit.directives if line.file != path]
-    later = {file for file in unit.drop_ins if file.rpartition("/")[2] > NAME}
+    later = {file for file in unit.drop_ins if file.rpartition("/")[2] > DROP_IN}
     return Files(
         [line for line in rest if line.file not in later],
         [line for line in rest if line.file in later],

@@ -22,7 +22,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import split_words
 
-NAME = "50-netlink-remediation.conf"
 HEADER = "# Written by the Ansible collection netlink.remediation (module unit_dropin): it reads these comments again."
 LIFTS = (
     "private_users",

@@ -33,7 +33,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._dropi
     split_files,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._dropin_wish import (
-    NAME,
     Request,
     Wish,
     is_ours,
@@ -55,7 +54,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._rewriters import systemd_version
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import observe_units
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Unit, Unseen
-from ansible_collections.netlink.remediation.plugins.module_utils._systemd import FILTERS
+from ansible_collections.netlink.remediation.plugins.module_utils._systemd import DROP_IN, FILTERS
 
 UNITS = "/etc/systemd/system"
 # Where files of units lie that each user's own manager reads, systemd.unit(5).
@@ -144,7 +143,7 @@ def plan_units(entries: Sequence[Mapping[str, Any]], accept: Sequence[str]) -> U
 def _plan_unit(
     plan: UnitPlan, unit: Unit, state: Mapping[str, str], requests: Sequence[Request], accept: Sequence[str]
 ) -> None:
-    path = f"{UNITS}/{unit.name}.d/{NAME}"
+    path = f"{UNITS}/{unit.name}.d/{DROP_IN}"
     old = _text_of(path)
     ours = old if old is not None and is_ours(old) else ""
     if old and not ours and requests[0].state != "exact" and (requests[0].state == "present" or requests[0].wish):
@@ -257,7 +256,7 @@ def try_dropin(name: str, path: str, text: str) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="netlink-remediation-") as place:
         folder = f"{place}/{os.path.basename(os.path.dirname(path))}"
         os.mkdir(folder)
-        copy = f"{folder}/{NAME}"
+        copy = f"{folder}/{DROP_IN}"
         with open(copy, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
         said = _verify(name, place)

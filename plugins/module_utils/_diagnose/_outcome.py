@@ -22,6 +22,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._pla
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import FILE_CAPABILITY_XATTR
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._systemd import DROP_IN
 
 # The modules that leave the receipts of a role.
 _MODULES = {
@@ -183,7 +184,7 @@ def _targets(item: Item) -> list[str]:
     """The targets, as receipts name them, that are changed for an item and for no other file or unit."""
     found = [f"{entry['path']} {FILE_CAPABILITY_XATTR}" for entry in item.variables.get("netlink_capability_files", [])]
     for entry in item.variables.get("netlink_unit_units", []):
-        found += [f"/etc/systemd/system/{entry['unit']}.d/50-netlink-remediation.conf", f"unit {entry['unit']}"]
+        found += [f"/etc/systemd/system/{entry['unit']}.d/{DROP_IN}", f"unit {entry['unit']}"]
     return found
 
 

@@ -13,13 +13,12 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._voi
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAPABILITIES
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Evidence, Remedy, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
+    DROP_IN,
     capability_set,
     effective,
     is_true,
     parse_exec,
 )
-
-DROP_IN = "50-netlink-remediation.conf"  # what the module unit_dropin writes
 
 
 def lines(unit: Unit, name: str) -> list[Directive]:

@@ -12,10 +12,10 @@ from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import capability_bit
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._systemd import DROP_IN
 
-# The marker of our compose overrides, and the name of our drop-ins of quadlets.
+# The marker of our compose overrides, and their names: compose loads the first that is there.
 MARKER = "x-netlink-remediation"
-DROP_IN = "50-netlink-remediation.conf"
 OVERRIDES = (
     "compose.override.yml",
     "compose.override.yaml",
