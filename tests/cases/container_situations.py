@@ -108,12 +108,12 @@ BROKEN = [
 ]
 
 HEALTHY = [
-    BoxCase("root-with-it", "--cap-add NET_ADMIN"),
+    BoxCase("root-with-it", "--cap-add NET_ADMIN", WITHOUT),
     BoxCase("root-with-only-it", "--cap-drop ALL --cap-add NET_ADMIN"),
     BoxCase("root-with-it-on-the-host-network", "--cap-add NET_ADMIN --network host"),
     BoxCase("root-with-it-and-no-new-privileges", "--cap-add NET_ADMIN --security-opt no-new-privileges"),
-    BoxCase("unfiltered", "--cap-add NET_ADMIN --security-opt seccomp=unconfined"),
-    BoxCase("own-profile", "--cap-add NET_ADMIN --security-opt seccomp=/srv/no-packet.json"),
+    BoxCase("unfiltered", "--cap-add NET_ADMIN --security-opt seccomp=unconfined", "seccomp_denied"),
+    BoxCase("own-profile", "--cap-add NET_ADMIN --security-opt seccomp=/srv/no-packet.json", "seccomp_denied"),
     BoxCase("compose-with-it", service="    cap_add: [NET_ADMIN]"),
     BoxCase("podman-root-with-it", "--cap-add NET_ADMIN", engine="podman"),
     BoxCase("podman-user-with-it", "--user 1000 --cap-add NET_ADMIN", engine="podman"),

@@ -109,7 +109,7 @@ def test_without_probes_nothing_is_proven_and_nothing_allowed(host: MiniHost) ->
 def test_a_unit_that_does_not_run_is_unknown_and_said(host: MiniHost) -> None:
     verdict = host.diagnose({"unit": "no-such.service"})["workloads"][0]
     assert verdict["verdict"] == "unknown"
-    assert verdict["unresolved"] == "no process of unit no-such.service is running"
+    assert verdict["unresolved"] == "there is no unit no-such.service on this host"
 
 
 def test_many_workloads_are_judged_in_one_call_each_by_its_own(host: MiniHost) -> None:

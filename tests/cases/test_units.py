@@ -132,6 +132,40 @@ def test_the_line_that_refuses_is_named_and_lifted(host: Host, case: UnitCase, s
         mend_and_take_back(host, case, service, first["remedy"], untouched)
 
 
+@pytest.mark.parametrize(
+    "case", [case for case in BROKEN if case.name in ("user", "PrivateUsers", "RestrictAddressFamilies")], ids=by_name
+)
+def test_a_service_that_was_not_restarted_waits(host: Host, service: Service) -> None:
+    assert "refused" in service.said()
+    remedy = host.diagnose(service.workload)["findings"][0]["remedy"]
+    written = host.module("unit_dropin", units=remedy["variables"]["netlink_unit_units"])
+    assert written["restart_required"] == [{"kind": "unit", "name": "w.service"}], written
+    result = host.diagnose(service.workload)
+    first = result["findings"][0]
+    assert (first["cause"], first["reason"], first["pending"]) == ("unit_sandbox", "not_restarted", True), result
+    assert result["workloads"][0]["verdict"] != "allowed"
+    units = first["remedy"]["variables"]["netlink_unit_units"]
+    assert host.module("unit_dropin", units=units, accept=first["remedy"]["consent"])["changed"]
+    assert "ok" in service.said()
+    assert host.diagnose(service.workload)["workloads"][0]["verdict"] == "allowed"
+
+
+def test_a_service_of_a_users_own_manager_gets_advice(host: Host) -> None:
+    host.write("/etc/systemd/system/user@.service.d/u.conf", "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n")
+    host.sh("useradd -u 1234 -m joe; mkdir -p /run/user/1234; chown 1234 /run/user/1234; systemctl daemon-reload")
+    host.write("/home/joe/.config/systemd/user/mine.service", "[Service]\nExecStart=/bin/sleep infinity\n")
+    host.sh("chown -R joe /home/joe; systemctl start user@1234")
+    as_joe = ["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups", "env", "XDG_RUNTIME_DIR=/run/user/1234"]
+    assert host.run([*as_joe, "systemctl", "--user", "start", "mine"]).returncode == 0
+    result = host.diagnose({"unit": "mine.service"})
+    host.sh(
+        "systemctl stop user@1234; userdel -r joe; rm -r /etc/systemd/system/user@.service.d; systemctl daemon-reload"
+    )
+    first = result["findings"][0]
+    assert (first["cause"], first["reason"], first["remedy"]) == ("unit_sandbox", "user_manager", None), result
+    assert "system unit" in first["advice"]
+
+
 def place_of(host: Host, line: str) -> str:
     """FILE:LINE of a line of the unit, as grep finds it; of the last one if it stands there twice."""
     return host.sh(

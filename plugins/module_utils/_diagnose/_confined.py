@@ -11,4 +11,5 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._cau
     unit_sandbox,
 )
 
-CONFINED = (container_without_capability, unit_sandbox, seccomp_denied)
+# A filter answers before the capability is asked for.
+CONFINED = (seccomp_denied, unit_sandbox, container_without_capability)
