@@ -48,7 +48,8 @@ OWN_RECEIPTS = [
 # Cases on whole hosts with systemd and container engines; the files of those are made by mmdebstrap, at first use.
 HOSTS = ["tests/cases/test_units.py", "tests/cases/test_containers.py"]
 UNITS = ["tests/lab/test_unit_dropin.py", "tests/lab/test_unit_facts.py"]
-NOT_ENGINES = [*UNITS, "tests/lab/test_guest.py"]
+CONTAINERS = ["tests/lab/test_container_capabilities.py", "tests/lab/test_container_facts.py"]
+NOT_ENGINES = [*UNITS, *CONTAINERS, "tests/lab/test_guest.py"]
 # Targets of modules and roles that need systemd or a container engine: they start hosts of their own.
 ON_HOSTS = [
     "container_capabilities",
@@ -125,6 +126,7 @@ def suites() -> list[Suite]:
         ansible_test("sanity", "2.21", "--requirements"),
         pytest("lab-units", "2.19", *UNITS, LAB, root=True),
         pytest("lab-engines", "2.19", "tests/lab", *(f"--ignore={path}" for path in NOT_ENGINES), LAB, root=True),
+        pytest("lab-containers", "2.19", *CONTAINERS, LAB, root=True),
         pytest("hosts", "2.21", *HOSTS, root=True),
         pytest("cases", "2.21", "tests/cases", *(f"--ignore={path}" for path in HOSTS), root=True, sandbox=True),
         ansible_test("integration", "2.19", "--continue-on-error", *no_hosts, **live),

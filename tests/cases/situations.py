@@ -121,9 +121,8 @@ def restartable(host: MiniHost, *wrapper: str, **options: Any) -> Situation:
 def veth(host: MiniHost, script: str = "") -> None:
     """A pair of links v0 and v1 that are up, and have got what IPv6 gives them by itself."""
     host.sh("ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up")
-    host.sh(
-        "for i in $(seq 50); do [ $(ip -6 route show table local | grep -c ^local.fe80) = 2 ] && break; sleep 0.02; done"
-    )
+    ready = "$(ip -6 route show table local | grep -c ^local.fe80)"
+    host.sh(f"for i in $(seq 50); do [ {ready} = 2 ] && break; sleep 0.02; done")
     host.sh(script)
 
 
