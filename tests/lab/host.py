@@ -140,7 +140,7 @@ class Host:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
-                preexec_fn=lambda: (self.cgroup / "cgroup.procs").write_text(str(os.getpid())),  # type: ignore[func-returns-value,arg-type,return-value]
+                preexec_fn=self._enter_cgroup,
             )
         try:
             self._wait()
@@ -149,6 +149,9 @@ class Host:
         except BaseException:
             self.stop()
             raise
+
+    def _enter_cgroup(self) -> None:
+        (self.cgroup / "cgroup.procs").write_text(str(os.getpid()))
 
     def shared(self) -> list[str]:
         """Directories that the host has too, read-only: the collection and the Python environment of the tests."""
