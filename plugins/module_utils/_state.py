@@ -300,6 +300,7 @@ class Executable:
     raises_capabilities: the program can raise permitted capabilities by itself (it uses capset).
     writable_by: the first path component (the file itself included) that a user other than root owns or can write.
     elsewhere: the file lies in a mount namespace where the observer's path of that name is another file or none.
+    label, expected_label: SELinux context it has, and the one that the policy's file contexts give its path.
     noexec: it (or the script) lies on a mount from which nothing may be executed. guards: the script itself, and the
     directories on the way that not everybody may search; those with an access list are left out.
     """
@@ -324,6 +325,8 @@ class Executable:
     elsewhere: bool = False
     noexec: bool = False
     guards: list[Guard] = field(default_factory=list)
+    label: Optional[str] = None
+    expected_label: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -449,6 +452,111 @@ class Container:
 
 
 @dataclass
+class ProfileRule:
+    """One rule of an AppArmor profile that bears on netlink (apparmor.d(5)).
+
+    kind: capability, network or userns. words: what follows the kind, such as ["net_admin"] or ["netlink", "raw"]; none
+    means all of that kind. deny: it refuses, whatever other rules allow; audit: and says so in the log. text: as
+    written; file, line: where it stands, which may be an included file.
+    """
+
+    kind: str
+    text: str
+    file: str
+    line: int
+    words: list[str] = field(default_factory=list)
+    deny: bool = False
+    audit: bool = False
+
+
+@dataclass
+class Profile:
+    """An AppArmor profile. name: as the kernel calls it (of a nested one: parent//child).
+
+    mode: enforce, complain, kill, prompt or unconfined as it is loaded, None when it is not. file, line: where it is
+    defined, None when no file below /etc/apparmor.d does. executable: path or pattern that it attaches to. local: the
+    file below local/ that it includes, whether that exists or not; None when it includes none. rules: those that bear
+    on netlink, included ones too. generator: the tool that makes it anew by itself (docker, snap, libvirt, lxc), whose
+    files are not to be edited.
+    """
+
+    name: str
+    mode: Optional[str] = None
+    file: Optional[str] = None
+    line: Optional[int] = None
+    executable: Optional[str] = None
+    local: Optional[str] = None
+    rules: list[ProfileRule] = field(default_factory=list)
+    generator: Optional[str] = None
+
+
+@dataclass
+class Domain:
+    """An SELinux domain: the type of a process, and what the loaded policy answers for it about itself.
+
+    context: as a process has it; type: its third part. permissive: the domain alone is. allowed, denied: permissions
+    that were asked for, by class (netlink_route_socket, capability, tun_socket, ...). hidden: those denied of which no
+    log line tells (dontaudit). booleans: that are off and would allow something -> ["class permission", ...].
+    """
+
+    context: str
+    type: str
+    permissive: bool = False
+    allowed: dict[str, list[str]] = field(default_factory=dict)
+    denied: dict[str, list[str]] = field(default_factory=dict)
+    hidden: dict[str, list[str]] = field(default_factory=dict)
+    booleans: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Denial:
+    """Refusals of one kind that a host recorded: same subject, permission and object. Hostile text: anybody can write
+    a log line. It names who to look at, and grants nothing.
+
+    source: audit, kernel, journal, container or tracepoint. module: who refused, as the record says: apparmor, selinux,
+    seccomp, capability (the tracepoint) or program (a program's own error text). subject: AppArmor profile, SELinux
+    context, or None. permission: net_admin, create, nlmsg_write, userns_create, ... object: capability, the socket's
+    class or family, ... errno: name, where the record tells. enforced: False where it was only logged (complain mode,
+    permissive). target: SELinux context of the object, or None. pid, name, executable, unit, container: who; of the
+    newest record. first, last: seconds since the epoch. text: the newest record as it stands, cut to 1000 characters.
+    """
+
+    source: str
+    module: str
+    permission: str
+    object: str
+    first: float
+    last: float
+    count: int = 1
+    subject: Optional[str] = None
+    target: Optional[str] = None
+    errno: Optional[str] = None
+    enforced: bool = True
+    pid: Optional[int] = None
+    name: Optional[str] = None
+    executable: Optional[str] = None
+    unit: Optional[str] = None
+    container: Optional[str] = None
+    text: str = ""
+
+
+@dataclass
+class KernelModule:
+    """What the kernel would do about a piece of code that a request needs, such as the link kind "wireguard".
+
+    need: what it is for: "kind wireguard", "qdisc netem", "family nftables", "device tun". name: of the module that
+    has it, None when no module and nothing built in does. present: it is built in or loaded. blocked: file and line
+    that keep it from being loaded on demand (a blacklist or install line).
+    """
+
+    need: str
+    name: Optional[str] = None
+    present: bool = False
+    builtin: bool = False
+    blocked: Optional[str] = None
+
+
+@dataclass
 class Probe:
     """What the kernel answered to one harmless request sent in a workload's own context.
 
@@ -481,10 +589,12 @@ class RouteRequest:
 class Workload:
     """What needs netlink: as it was named (first block) and as it was resolved on the host (second block).
 
-    kind: pid, executable, unit or container. netns: path that the user, or a unit that does not run, named; target_ns:
-    inode of that namespace.
+    kind: pid, executable, unit or container. link_kind: of the link that it makes, such as wireguard. netns: path that
+    the user, or a unit that does not run, named; target_ns: inode of that namespace.
     processes: pids of the workload, the main one first. credentials: for an executable, those before execve.
-    discovered: not named by the user, found by looking at the holders of netlink sockets.
+    label: the LSM label that counts: of its main process, or the one that execve would give.
+    discovered: not named by the user, found by looking at the holders of netlink sockets or in what the host recorded.
+    evidence: what the host recorded of it.
     unresolved: why it could not be found on the host (one sentence), else None.
     """
 
@@ -502,6 +612,7 @@ class Workload:
     netns: Optional[str] = None
     master: Optional[str] = None
     group: Optional[str] = None
+    link_kind: Optional[str] = None
 
     processes: list[int] = field(default_factory=list)
     tid: Optional[int] = None
@@ -509,8 +620,10 @@ class Workload:
     user_ns: Optional[int] = None
     net_ns: Optional[int] = None
     target_ns: Optional[int] = None
+    label: Optional[str] = None
     probes: list[Probe] = field(default_factory=list)
     discovered: bool = False
+    evidence: list[Denial] = field(default_factory=list)
     unresolved: Optional[str] = None
 
     @property
@@ -535,13 +648,17 @@ class Host:
 
     initial_user_ns, initial_net_ns: namespaces of pid 1. nested: the observer itself is in a child user namespace.
     bounding: bounding set that a new login gets (of pid 1). protocols: registered netlink protocol numbers.
-    restrictions: switches that bear on user namespaces, e.g. kernel/unprivileged_userns_clone.
+    restrictions: switches that bear on user namespaces and modules, e.g. kernel/unprivileged_userns_clone.
+    selinux_policy: name of the loaded policy (SELINUXTYPE). lockdown: none, integrity or confidentiality, None when the
+    kernel has no such module.
     """
 
     kernel: list[int] = field(default_factory=list)
     release: str = ""
     lsm: list[str] = field(default_factory=list)
     selinux: Optional[str] = None
+    selinux_policy: Optional[str] = None
+    lockdown: Optional[str] = None
     initial_user_ns: Optional[int] = None
     initial_net_ns: Optional[int] = None
     nested: bool = False
@@ -565,6 +682,9 @@ class State:
     executables: dict[str, Executable] = field(default_factory=dict)
     units: dict[str, Unit] = field(default_factory=dict)
     containers: dict[str, Container] = field(default_factory=dict)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    domains: dict[str, Domain] = field(default_factory=dict)
+    modules: list[KernelModule] = field(default_factory=list)
     sysctls: list[Sysctl] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     unseen: list[Unseen] = field(default_factory=list)

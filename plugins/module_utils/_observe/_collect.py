@@ -66,6 +66,7 @@ def collect(
         list(state.processes.values()), state.unseen, extra_netns_paths=[*paths, OWN_NETNS]
     )
     _read_executables(state)
+    _read_security(state, ask)
     _read_objects(state, [workload for workload in workloads if workload.names_object])
     return state
 
@@ -320,6 +321,19 @@ def _read_file_of(state: State, process: Process, path: str) -> None:
     file = read_executable(path, state.unseen, root=root)
     file.elsewhere = True
     state.executables[file_key(path, process.mnt_ns)] = file
+
+
+def _read_security(state: State, ask: Optional[Ask]) -> None:
+    """The profiles and domains of the workloads, where a security module has some."""
+    # Imported here: an AnsiballZ payload is compiled in each run, and a host has one of them at most.
+    if state.workloads and "apparmor" in state.host.lsm:
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._apparmor import observe_profiles
+
+        observe_profiles(state)
+    if state.workloads and "selinux" in state.host.lsm:
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._selinux import observe_domains
+
+        observe_domains(state, ask)
 
 
 def _same_file(ours: str, theirs: str) -> bool:
