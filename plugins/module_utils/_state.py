@@ -517,8 +517,10 @@ class Denial:
     seccomp, capability (the tracepoint) or program (a program's own error text). subject: AppArmor profile, SELinux
     context, or None. permission: net_admin, create, nlmsg_write, userns_create, ... object: capability, the socket's
     class or family, ... errno: name, where the record tells. enforced: False where it was only logged (complain mode,
-    permissive). target: SELinux context of the object, or None. pid, name, executable, unit, container: who; of the
-    newest record. first, last: seconds since the epoch. text: the newest record as it stands, cut to 1000 characters.
+    permissive). succeeded: whether the system call did in which it was logged, None where the record does not tell (and
+    for sendmsg, which succeeds whatever the kernel acknowledges). target: SELinux context of the object, or None. pid,
+    uid, name, executable, unit, container: who; of the newest record. first, last: seconds since the epoch. text: the
+    newest record as it stands, cut to 1000 characters.
     """
 
     source: str
@@ -532,7 +534,9 @@ class Denial:
     target: Optional[str] = None
     errno: Optional[str] = None
     enforced: bool = True
+    succeeded: Optional[bool] = None
     pid: Optional[int] = None
+    uid: Optional[int] = None
     name: Optional[str] = None
     executable: Optional[str] = None
     unit: Optional[str] = None

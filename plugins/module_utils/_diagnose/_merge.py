@@ -137,6 +137,19 @@ def _merge_link(what: str, left: Entry, right: Entry) -> dict[str, Any]:
     return merged
 
 
+# --- security modules and kernel modules ------------------------------------------------------------------------------
+
+
+def _merge_union(key: str, what: str, left: Entry, right: Entry) -> dict[str, Any]:
+    """Two entries in one: the list `key` adds up, everything else must agree."""
+    return {**_agree(what, left, right, [key]), key: _union(left.get(key), right.get(key))}
+
+
+def _merge_words(_what: str, left: Sequence[str], right: Sequence[str]) -> list[str]:
+    """What stands in either list, sorted."""
+    return sorted({*left, *right})
+
+
 # --- units and containers ---------------------------------------------------------------------------------------------
 
 
@@ -194,10 +207,20 @@ _MERGE: dict[str, Callable[[str, Any, Any], Any]] = {
     "netlink_capability_files": functools.partial(_merge_list, ("path",), _merge_file),
     "netlink_container_containers": functools.partial(_merge_list, ("container",), _merge_container),
     "netlink_unit_units": functools.partial(_merge_list, ("unit",), _merge_unit),
+    "netlink_selinux_allow": functools.partial(
+        _merge_list, ("domain", "class", "target"), functools.partial(_merge_union, "permissions")
+    ),
+    "netlink_selinux_booleans": _agree,
+    "netlink_selinux_classes": _merge_words,
+    "netlink_selinux_contexts": functools.partial(_merge_list, ("path",), _agree),
+    "netlink_apparmor_profiles": functools.partial(
+        _merge_list, ("profile",), functools.partial(_merge_union, "rules")
+    ),
     "netlink_sysctl_settings": _merge_settings,
     "netlink_sysctl_namespaces": functools.partial(_merge_list, ("netns",), _merge_namespace),
     "netlink_userns_ranges": functools.partial(_merge_list, ("user",), _merge_range),
     "netlink_userns_daemon": _agree,
     "netlink_userns_containers": functools.partial(_merge_list, ("container",), _merge_container),
     "netlink_link_links": functools.partial(_merge_list, ("name", "altname", "netns"), _merge_link),
+    "netlink_module_modules": functools.partial(_merge_list, ("name",), _agree),
 }

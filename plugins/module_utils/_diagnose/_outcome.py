@@ -29,9 +29,12 @@ _MODULES = {
     "netlink_capability": ("file_capabilities",),
     "netlink_container": ("container_capabilities",),
     "netlink_unit": ("unit_dropin",),
+    "netlink_selinux": ("selinux_policy",),
+    "netlink_apparmor": ("apparmor_rules",),
     "netlink_sysctl": ("sysctl_settings",),
     "netlink_userns": ("subid_ranges", "docker_daemon", "container_capabilities"),
     "netlink_link": ("link_state",),
+    "netlink_module": ("kernel_modules",),
 }
 
 

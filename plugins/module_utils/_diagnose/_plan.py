@@ -26,9 +26,12 @@ ROLES = (
     "netlink_capability",
     "netlink_container",
     "netlink_unit",
+    "netlink_selinux",
+    "netlink_apparmor",
     "netlink_sysctl",
     "netlink_userns",
     "netlink_link",
+    "netlink_module",
 )
 
 # Roles whose change reaches a process only when it is executed anew, which they do not see to themselves.
