@@ -654,7 +654,7 @@ class Host:
     bounding: bounding set that a new login gets (of pid 1). protocols: registered netlink protocol numbers.
     restrictions: switches that bear on user namespaces and modules, e.g. kernel/unprivileged_userns_clone.
     selinux_policy: name of the loaded policy (SELINUXTYPE). lockdown: none, integrity or confidentiality, None when the
-    kernel has no such module.
+    kernel has no such module. booted: when, in seconds since the epoch; read only where records are looked at.
     """
 
     kernel: list[int] = field(default_factory=list)
@@ -663,6 +663,7 @@ class Host:
     selinux: Optional[str] = None
     selinux_policy: Optional[str] = None
     lockdown: Optional[str] = None
+    booted: Optional[float] = None
     initial_user_ns: Optional[int] = None
     initial_net_ns: Optional[int] = None
     nested: bool = False
