@@ -89,6 +89,9 @@ NETLINK_XFRM = 6
 NETLINK_NETFILTER = 12
 NETLINK_GENERIC = 16
 
+# Name (comm) of the children that send probes: what the kernel records of them is no evidence of anybody's trouble.
+PROBE_NAME = "netlink-probe"
+
 # The uid that the kernel shows where an id has no mapping, /proc/sys/kernel/overflowuid.
 OVERFLOW_UID = 65534
 

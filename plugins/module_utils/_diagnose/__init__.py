@@ -29,13 +29,17 @@ PRIVILEGE = (foreign_netns, file_capability_void, missing_capability, userns_res
 
 @dataclass
 class Verdict:
-    """Whether the operations of a workload, as named, would succeed now: allowed, refused or unknown."""
+    """Whether the operations of a workload, as named, would succeed now: allowed, refused or unknown.
+
+    notes: where that is at odds with what the host recorded of the workload, one sentence each.
+    """
 
     workload: Workload
     verdict: str
     executable: Optional[str] = None
     unit: Optional[str] = None
     container: Optional[str] = None
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -48,23 +52,28 @@ class Diagnosis:
 
 
 def diagnose(state: State) -> Diagnosis:
-    """Judge every workload of a state. Discovered workloads that nothing refuses are left out."""
+    """Judge every workload of a state. Discovered workloads that nothing refuses, now or as recorded, are left out."""
     diagnosis = Diagnosis(unseen=list(state.unseen))
     for workload in state.workloads:
         subject = Subject(state, workload)
         findings = [] if workload.unresolved else judge(subject)
-        if workload.discovered and not findings:
+        if workload.discovered and not findings and not workload.evidence:
             continue
         process = subject.process
-        diagnosis.verdicts.append(
-            Verdict(
-                workload,
-                verdict(subject, findings),
-                workload.executable or (process.executable if process else None),
-                workload.unit or (process.unit if process else None),
-                workload.container or (process.container if process else None),
-            )
+        judged = Verdict(
+            workload,
+            verdict(subject, findings),
+            workload.executable or (process.executable if process else None),
+            workload.unit or (process.unit if process else None),
+            workload.container or (process.container if process else None),
         )
+        if workload.evidence:
+            # Imported here, as below.
+            from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._records import cite, notes
+
+            cite(subject, findings)
+            judged.notes = notes(subject, judged.verdict)
+        diagnosis.verdicts.append(judged)
         diagnosis.findings += findings
     return diagnosis
 

@@ -310,10 +310,12 @@ class Subject:
         return None
 
     def certainty(self, operation: str) -> str:
-        """proven when a probe of the operation was refused too, possible for a workload nobody named, else likely."""
+        """proven when a probe of the operation was refused too, possible for a workload that nobody named and of which
+        no refusal was recorded, else likely.
+        """
         if self.refused_by_probe(operation):
             return "proven"
-        return "possible" if self.workload.discovered else "likely"
+        return "possible" if self.workload.discovered and not self.workload.evidence else "likely"
 
     def probe_evidence(self, operation: str) -> list[Evidence]:
         """The probe that was refused, as evidence."""

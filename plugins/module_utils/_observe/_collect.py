@@ -56,7 +56,12 @@ def collect(
     state = State(workloads=list(workloads), grants=grants or [])
     state.host = observe_host(state.unseen)
     for index, workload in enumerate(workloads):
-        _resolve(state, workload, f"workloads[{index}]")
+        try:
+            _resolve(state, workload, f"workloads[{index}]")
+        except NotThereError as exc:
+            if not workload.discovered:
+                raise
+            workload.unresolved = str(exc).partition(": ")[2]
     if discover:
         _discover(state)
     _read_owners(state, ask)
@@ -154,14 +159,18 @@ def _resolve_executable(host: Host, workload: Workload, where: str) -> None:
 
 
 def _read_owners(state: State, ask: Optional[Ask]) -> None:
-    """The units and containers of the workloads; of discovered ones only where they lack privilege."""
+    """The units and containers of the workloads; of holders of sockets only where they lack privilege."""
     units = {workload.unit for workload in state.workloads if workload.unit}
     containers: set[str] = set()
     users: list[Process] = []
     for workload in state.workloads:
         for pid in workload.processes:
             process = state.processes[pid]
-            if workload.discovered and process.threads[0].credentials.effective >> CAP_NET_ADMIN & 1:
+            if (
+                workload.discovered
+                and not workload.evidence
+                and process.threads[0].credentials.effective >> CAP_NET_ADMIN & 1
+            ):
                 continue
             if process.container:
                 containers.add(process.container)

@@ -19,12 +19,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
 
-from ansible_collections.netlink.remediation.plugins.module_utils._linux import CLONE_NEWNET, CLONE_NEWUSER, errno_name
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
+    CLONE_NEWNET,
+    CLONE_NEWUSER,
+    PROBE_NAME,
+    errno_name,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+_NAME = ctypes.create_string_buffer(PROBE_NAME.encode())
 LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 # A namespace: the path of a namespace file (/proc/PID/ns/net, /run/netns/x) or a descriptor open on one.
@@ -139,6 +146,7 @@ def _live_in_child(
     """The child's whole life: join, call, report, and leave without running the caller's exit handlers."""
     try:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        LIBC.prctl(PR_SET_NAME, ctypes.addressof(_NAME), 0, 0, 0)
         if keep is not None:
             _close_others({0, 1, 2, writer, *keep})
         report = _report(function, net_ns, user_ns)

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who a host's own records say was refused, as workloads that can be judged: a unit, a container, a process, a program.
+
+Anybody can write a log line. So a record only names whom to look at, and what it names is looked up on the host.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from typing import Optional
+
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
+from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, Denial, Unseen, Workload
+
+MOST = 50  # workloads that are looked at; a log can name any number
+TICKS = os.sysconf("SC_CLK_TCK")
+
+# What was refused, as the words of the records have it -> the operation that is judged.
+_OPERATIONS = {
+    "userns_create": "userns",
+    "user_namespace": "userns",
+    "tun_socket": "tun",
+    "/dev/net/tun": "tun",
+    "netlink_xfrm_socket": "xfrm",
+    "netlink_netfilter_socket": "nftables",
+}
+
+
+def boot_time() -> float:
+    """When the host was booted, in seconds since the epoch."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def candidates(denials: Iterable[Denial], unseen: list[Unseen]) -> list[Workload]:
+    """One workload for each unit, container, process or program of which refusals were recorded, with those.
+
+    denials: newest first, which is the order of the result too. What is left out is said in `unseen`.
+    """
+    found: dict[str, Workload] = {}
+    left_out = 0
+    for denial in denials:
+        named = _name(denial)
+        if named is None:
+            continue
+        known = found.get(named.name)
+        if known is None and len(found) == MOST:
+            left_out += 1
+            continue
+        workload = found.setdefault(named.name, named)
+        workload.operations = list(dict.fromkeys([*workload.operations, *named.operations]))
+        workload.evidence.append(denial)
+    if left_out:
+        unseen.append(Unseen("what this host recorded", f"{left_out} more were refused than the {MOST} newest"))
+    return list(found.values())
+
+
+def _name(denial: Denial) -> Optional[Workload]:
+    """Who a record is about, None where it names nobody who can be looked up.
+
+    A container before its unit, which may be the engine's; a unit before its process, which may be gone by now. A
+    session of a user is no unit to judge.
+    """
+    common = {"operations": [_operation(denial)], "discovered": True}
+    if denial.container:
+        return Workload(denial.container[:12], "container", container=denial.container, **common)
+    if denial.unit and denial.unit.endswith(".service") and not denial.unit.startswith("user@"):
+        return Workload(denial.unit, "unit", unit=denial.unit, **common)
+    if denial.pid is not None and _still_runs(denial):
+        return Workload(f"{denial.name or 'process'}[{denial.pid}]", "pid", pid=denial.pid, **common)
+    if denial.executable and denial.executable.startswith("/"):
+        user = "root" if denial.uid is None else str(denial.uid)
+        name = f"{denial.executable} of {'uid ' if user.isdigit() else ''}{user}"
+        return Workload(name, "executable", executable=denial.executable, user=user, **common)
+    return None
+
+
+def _operation(denial: Denial) -> str:
+    for word in (denial.permission, denial.object):
+        if word in OPERATIONS or word in _OPERATIONS:
+            return _OPERATIONS.get(word, word)
+    return "link"
+
+
+def _still_runs(denial: Denial) -> bool:
+    """Whether the process of a record is the one that has its pid now: it was started before, and runs the same."""
+    place = f"/proc/{denial.pid}"
+    try:
+        stat = read_bytes(f"{place}/stat")
+        started = int(stat[stat.rindex(b")") + 2 :].split()[19]) / TICKS
+        program = os.readlink(f"{place}/exe") if denial.executable else None
+    except (OSError, ValueError):
+        return False
+    return boot_time() + started <= denial.last + 1 and program in (denial.executable, None)
