@@ -519,8 +519,11 @@ class Denial:
     class or family, ... errno: name, where the record tells. enforced: False where it was only logged (complain mode,
     permissive). succeeded: whether the system call did in which it was logged, None where the record does not tell (and
     for sendmsg, which succeeds whatever the kernel acknowledges). target: SELinux context of the object, or None. pid,
-    uid, name, executable, unit, container: who; of the newest record. first, last: seconds since the epoch. text: the
-    newest record as it stands, cut to 1000 characters.
+    uid, name, executable, command, unit, container: who; of the newest record. syscall: in which it happened. first,
+    last: seconds since the epoch. text: the newest record as it stands, cut to 1000 characters.
+    Of the tracepoint alone: door, by which the kernel was asked (rtnetlink, nfnetlink, ...); opener: it was the opener
+    of the socket that lacks the capability; user_ns, owner_ns: inodes of the process's user namespace and of the one
+    that owns its network namespace.
     """
 
     source: str
@@ -541,6 +544,12 @@ class Denial:
     executable: Optional[str] = None
     unit: Optional[str] = None
     container: Optional[str] = None
+    command: Optional[str] = None
+    syscall: Optional[str] = None
+    door: Optional[str] = None
+    opener: Optional[bool] = None
+    user_ns: Optional[int] = None
+    owner_ns: Optional[int] = None
     text: str = ""
 
 
