@@ -24,6 +24,15 @@ options:
         findings are V(possible) at best.
       - Default is V(true) if O(workloads) is empty, else V(false).
     type: bool
+  evidence_hours:
+    description:
+      - Look at what the host recorded of refusals in the last hours - the audit log, the kernel log, the journal, logs of
+        containers, as M(netlink.remediation.denial_info) reads them. V(0) looks at none.
+      - What is recorded of a workload that O(workloads) names is held against what is found. If O(discover) is set, units,
+        containers, processes and programs that the records name are judged as well.
+      - A record only says whom to look at. Anybody can write a log line, so it never makes a finding by itself.
+    type: float
+    default: 0
   snapshot:
     description: Judge this saved state instead of the host, which is not touched.
     type: dict
@@ -77,6 +86,10 @@ EXAMPLES = r"""
         container: router
         operations: [link]
 
+- name: Who was refused in the last day, and would be now?
+  netlink.remediation.diagnosis_info:
+    evidence_hours: 24
+
 - name: Judge the saved state of a host that is gone
   netlink.remediation.diagnosis_info:
     snapshot_file: /var/tmp/web1.json
@@ -101,6 +114,13 @@ workloads:
     executable:
       description: Path of its program.
       type: str
+    user:
+      description: The user whose start of the program was judged, null where a process was.
+      type: str
+    operations:
+      description: The operations that were judged.
+      type: list
+      elements: str
     unit:
       description: The systemd unit it belongs to.
       type: str
@@ -108,7 +128,7 @@ workloads:
       description: The container it belongs to.
       type: str
     discovered:
-      description: Whether it was found by looking at netlink sockets, and not named.
+      description: Whether it was found by looking at netlink sockets or records, and not named.
       type: bool
     unresolved:
       description: Why no process of it could be looked at, else null.
@@ -116,6 +136,16 @@ workloads:
     verdict:
       description: Whether its operations, as named, would succeed now - V(allowed), V(refused) or V(unknown).
       type: str
+    notes:
+      description:
+        - Where what is recorded of it is at odds with what is found, one sentence each. It was refused and would be allowed
+          now, a denial was logged and stopped nothing, or a program printed an errno that the kernel does not send.
+      type: list
+      elements: str
+    evidence:
+      description: What the host recorded of it, as in RV(netlink.remediation.denial_info#module:denials).
+      type: list
+      elements: dict
     probes:
       description: What the kernel answered.
       type: list

@@ -46,6 +46,7 @@ def verdict_lines(
             lines.append(f"{workload['name']} ({_subject(workload)}): {workload['verdict'].upper()}")
             if not own and workload["verdict"] == "unknown" and describe_unknown(workload):
                 lines.append(f"  not asked: {describe_unknown(workload)}")
+            lines += [f"  note: {text}" for text in workload.get("notes") or []]
             for finding in own:
                 lines += _finding_lines(finding)
             lines += _next_lines(workload, plan)
@@ -115,6 +116,10 @@ def _next_lines(workload: Mapping[str, Any], plan: Optional[Plan]) -> list[str]:
     if any("name the workload" in entry.missing for entry in withheld):
         kind = _lasting_kind(workload, [entry.role for entry in withheld])
         named = {"name": workload["name"], kind: workload.get(kind)}
+        if kind == "executable" and workload.get("user"):
+            named["user"] = workload["user"]
+        if workload.get("operations") not in (None, [], ["link"]):
+            named["operations"] = workload["operations"]
         lines.append(f"  to have it mended, name it: netlink_remediate_workloads: {flow([named])}")
     words = sorted({word for entry in withheld for word in entry.missing} - {"name the workload"})
     if words:

@@ -93,9 +93,11 @@ def test_a_daemon_that_runs_is_seen_with_its_own_file(tmp_path):
     (tmp_path / "d.json").write_text('{"userns-remap": "alice", "data-root": "/from-file"}')
     program = tmp_path / "dockerd"
     program.symlink_to(os.path.realpath(sys.executable))
-    words = ["-c", "input()", f"--config-file={tmp_path}/d.json", "--data-root", "/from-flag"]
-    with subprocess.Popen([str(program), *words], stdin=subprocess.PIPE) as process:
+    words = ["-c", "input('up')", f"--config-file={tmp_path}/d.json", "--data-root", "/from-flag"]
+    with subprocess.Popen([str(program), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
+            # execve gives it its name and command line after Popen has come back.
+            assert process.stdout is not None and process.stdout.read(1) == b"u"
             found = {item.pid: item for item in observe_dockerds([])}[process.pid]
         finally:
             process.kill()

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the netlink.remediation authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records name whom to look at: a container, a unit, a process that still runs, a program of a user."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._candidates import MOST, candidates
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
+
+NOW = time.time()
+
+
+def record(last=NOW, **more):
+    values = {"source": "journal", "module": "program", "permission": "link", "object": "ack", **more}
+    return Denial(first=last, last=last, **values)
+
+
+def named(*records):
+    return [(workload.name, workload.kind, workload.operations) for workload in candidates(records, [])]
+
+
+def test_a_container_comes_before_its_unit_and_a_unit_before_its_process():
+    box = record(container="0123456789abcdef", unit="docker.service", pid=os.getpid())
+    service = record(unit="vpn.service", pid=os.getpid())
+    assert named(box, service) == [("0123456789ab", "container", ["link"]), ("vpn.service", "unit", ["link"])]
+
+
+def test_a_session_is_no_unit_and_a_manager_of_a_user_neither():
+    mine = {"pid": os.getpid(), "name": "me", "executable": os.readlink("/proc/self/exe")}
+    name = f"me[{os.getpid()}]"
+    assert named(record(unit="session-3.scope", **mine), record(unit="user@1000.service", **mine)) == [
+        (name, "pid", ["link"])
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{"executable": "/usr/bin/other"}, {"last": 1.0}, {"pid": 2**22 + 1}])
+def test_a_pid_that_another_process_has_by_now_is_not_taken(wrong):
+    values = {"pid": os.getpid(), "executable": os.readlink("/proc/self/exe"), **wrong}
+    (workload,) = candidates([record(uid=4242, **values)], [])
+    assert (workload.kind, workload.user) == ("executable", "4242")
+
+
+def test_a_program_is_judged_for_the_user_who_ran_it_and_as_root_where_that_is_not_recorded():
+    ip = "/usr/sbin/ip"
+    found = candidates([record(executable=ip, uid=4242), record(executable=ip), record(executable="ip")], [])
+    assert [(workload.executable, workload.user) for workload in found] == [(ip, "4242"), (ip, "root")]
+    assert all(workload.discovered for workload in found)
+
+
+def test_records_of_one_workload_add_up_with_all_their_operations():
+    found = candidates(
+        [
+            record(unit="a.service", permission="route"),
+            record(unit="a.service", module="apparmor", permission="userns_create", object="user_namespace"),
+            record(unit="a.service", module="selinux", permission="create", object="tun_socket"),
+            record(unit="a.service", module="seccomp", permission="syscall socket", object="filter"),
+        ],
+        [],
+    )
+    assert [(one.name, one.operations, len(one.evidence)) for one in found] == [
+        ("a.service", ["route", "userns", "tun", "link"], 4)
+    ]
+
+
+def test_a_log_that_names_any_number_is_cut_off_and_that_is_said():
+    unseen = []
+    found = candidates([record(unit=f"{number}.service") for number in range(MOST + 7)], unseen)
+    assert len(found) == MOST and found[0].name == "0.service"
+    assert unseen[0].reason == f"7 more were refused than the {MOST} newest"
+
+
+def test_nothing_that_cannot_be_looked_up_is_named():
+    assert named(record(), record(name="x"), record(executable="../../bin/sh"), record(unit="x.mount")) == []
