@@ -496,7 +496,8 @@ class Domain:
 
     context: as a process has it; type: its third part. permissive: the domain alone is. allowed, denied: permissions
     that were asked for, by class (netlink_route_socket, capability, tun_socket, ...). hidden: those denied of which no
-    log line tells (dontaudit). booleans: that are off and would allow something -> ["class permission", ...].
+    log line tells (dontaudit). partly: those allowed that may hold for some types of messages only (allowxperm), of
+    which the kernel does not tell. booleans: that are off and would allow something -> ["class permission", ...].
     """
 
     context: str
@@ -505,7 +506,26 @@ class Domain:
     allowed: dict[str, list[str]] = field(default_factory=dict)
     denied: dict[str, list[str]] = field(default_factory=dict)
     hidden: dict[str, list[str]] = field(default_factory=dict)
+    partly: dict[str, list[str]] = field(default_factory=dict)
     booleans: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Transition:
+    """What the loaded SELinux policy makes of the start of a workload's program; nothing was started to find out.
+
+    before: context of who executes it (a login, systemd, the parent). file: what is executed (a script itself, not its
+    interpreter). after: context that the start gives. refused: what the policy denies of it ("file entrypoint", ...).
+    mended, still_refused: the same two, if the file had the label that the policy's file contexts give its path; None
+    and empty where it has that label, or where that was not looked at.
+    """
+
+    before: str
+    file: str
+    after: str
+    refused: list[str] = field(default_factory=list)
+    mended: Optional[str] = None
+    still_refused: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -558,15 +578,40 @@ class KernelModule:
     """What the kernel would do about a piece of code that a request needs, such as the link kind "wireguard".
 
     need: what it is for: "kind wireguard", "qdisc netem", "family nftables", "device tun". name: of the module that
-    has it, None when no module and nothing built in does. present: it is built in or loaded. blocked: file and line
-    that keep it from being loaded on demand (a blacklist or install line).
+    has it, None when no module and nothing built in does. present: it is built in or loaded. source: where it was
+    looked for. file: of the module that can be loaded, None when there is none on disk. blocked: file and line that keep
+    it from being loaded on demand (a blacklist or install line). sealed: that keeps it from being loaded at all.
     """
 
     need: str
     name: Optional[str] = None
     present: bool = False
     builtin: bool = False
+    source: str = ""
+    file: Optional[str] = None
     blocked: Optional[str] = None
+    sealed: bool = False
+
+
+@dataclass
+class DeviceNode:
+    """/dev/net/tun as a workload finds it. right: it is the character device 10:200. mode, uid, gid: as stat(2) says.
+
+    nodev: devices on its mount cannot be opened. access_list: a POSIX access list decides besides the mode. made_by:
+    type of the file system at /dev, such as devtmpfs. cgroup: whether the workload's control group lets it be opened,
+    None when that cannot be read (a program of BPF decides); cgroup_source: where that was read.
+    """
+
+    exists: bool = True
+    right: bool = True
+    mode: int = 0o666
+    uid: int = 0
+    gid: int = 0
+    nodev: bool = False
+    access_list: bool = False
+    made_by: Optional[str] = None
+    cgroup: Optional[bool] = None
+    cgroup_source: str = ""
 
 
 @dataclass
@@ -602,10 +647,12 @@ class RouteRequest:
 class Workload:
     """What needs netlink: as it was named (first block) and as it was resolved on the host (second block).
 
-    kind: pid, executable, unit or container. link_kind: of the link that it makes, such as wireguard. netns: path that
+    kind: pid, executable, unit or container. link_kind, qdisc_kind: of the link or queueing discipline that it makes,
+    such as wireguard. device: /dev/net/tun, read for the operation tun. netns: path that
     the user, or a unit that does not run, named; target_ns: inode of that namespace.
     processes: pids of the workload, the main one first. credentials: for an executable, those before execve.
-    label: the LSM label that counts: of its main process, or the one that execve would give.
+    label: the LSM label that counts: of its main process, or the one that execve would give. transition: how SELinux
+    comes to it, where that was looked at.
     discovered: not named by the user, found by looking at the holders of netlink sockets or in what the host recorded.
     evidence: what the host recorded of it.
     unresolved: why it could not be found on the host (one sentence), else None.
@@ -626,6 +673,7 @@ class Workload:
     master: Optional[str] = None
     group: Optional[str] = None
     link_kind: Optional[str] = None
+    qdisc_kind: Optional[str] = None
 
     processes: list[int] = field(default_factory=list)
     tid: Optional[int] = None
@@ -634,7 +682,9 @@ class Workload:
     net_ns: Optional[int] = None
     target_ns: Optional[int] = None
     label: Optional[str] = None
+    transition: Optional[Transition] = None
     probes: list[Probe] = field(default_factory=list)
+    device: Optional[DeviceNode] = None
     discovered: bool = False
     evidence: list[Denial] = field(default_factory=list)
     unresolved: Optional[str] = None
@@ -644,6 +694,20 @@ class Workload:
         """Whether links, addresses, routes or sysctls count, and not privilege alone."""
         named = self.interface or self.address or self.route or self.master or self.group
         return bool(named) or "forward" in self.operations
+
+    @property
+    def needs(self) -> list[str]:
+        """The code that the kernel must have for it, besides that which every kernel with a network has; see
+        KernelModule.
+        """
+        kinds = [f"kind {self.link_kind}"] if self.link_kind else []
+        kinds += [f"qdisc {self.qdisc_kind}"] if self.qdisc_kind else []
+        by_operation = {
+            "tun": ["device tun"],
+            "nftables": ["family netfilter", "family nftables"],
+            "xfrm": ["family xfrm"],
+        }
+        return kinds + [need for word in self.operations for need in by_operation.get(word, [])]
 
 
 @dataclass
