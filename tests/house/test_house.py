@@ -20,7 +20,7 @@ ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 UTILS = "ansible_collections.netlink.remediation.plugins.module_utils."
 
 # What a storey may import: of this collection, itself and the names given; of others, what is not forbidden.
-STOREY_0 = {"_linux", "_state", "_systemd", "_tools"}
+STOREY_0 = {"_apparmor", "_linux", "_selinux", "_state", "_systemd", "_tools"}
 STOREYS = {"_observe": {"_observe", "_pyroute2"} | STOREY_0, "_diagnose": {"_diagnose"} | STOREY_0}
 
 
@@ -44,7 +44,7 @@ def test_a_storey_imports_only_downwards(storey: str) -> None:
                 assert name[len(UTILS) :].split(".")[0] in STOREYS[storey], f"{file.relative_to(ROOT)} imports {name}"
 
 
-@pytest.mark.parametrize("module", ["_linux.py", "_state.py", "_systemd.py", "_tools.py"])
+@pytest.mark.parametrize("module", ["_apparmor.py", "_linux.py", "_selinux.py", "_state.py", "_systemd.py", "_tools.py"])
 def test_the_ground_floor_imports_only_the_ground_floor(module: str) -> None:
     names = {
         name[len(UTILS) :].split(".")[0]
