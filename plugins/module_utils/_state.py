@@ -455,9 +455,10 @@ class Container:
 class ProfileRule:
     """One rule of an AppArmor profile that bears on netlink (apparmor.d(5)).
 
-    kind: capability, network or userns. words: what follows the kind, such as ["net_admin"] or ["netlink", "raw"]; none
-    means all of that kind. deny: it refuses, whatever other rules allow; audit: and says so in the log. text: as
-    written; file, line: where it stands, which may be an included file.
+    kind: capability, network, userns, or all (everything). words: what follows the kind, such as ["net_admin"] or
+    ["netlink", "raw"]; none means all of that kind. deny: it refuses, whatever other rules allow; audit: and says so in
+    the log. conditional: it stands in an "if" block, so it is not known whether it holds. text: as written; file, line:
+    where it stands, which may be an included file.
     """
 
     kind: str
@@ -467,6 +468,7 @@ class ProfileRule:
     words: list[str] = field(default_factory=list)
     deny: bool = False
     audit: bool = False
+    conditional: bool = False
 
 
 @dataclass
@@ -474,10 +476,12 @@ class Profile:
     """An AppArmor profile. name: as the kernel calls it (of a nested one: parent//child).
 
     mode: enforce, complain, kill, prompt or unconfined as it is loaded, None when it is not. file, line: where it is
-    defined, None when no file below /etc/apparmor.d does. executable: path or pattern that it attaches to. local: the
-    file below local/ that it includes, whether that exists or not; None when it includes none. rules: those that bear
-    on netlink, included ones too. generator: the tool that makes it anew by itself (docker, snap, libvirt, lxc), whose
-    files are not to be edited.
+    defined, None when no file below /etc/apparmor.d does. executable: path or pattern that it attaches to, variables
+    expanded. local: the file below local/ that it includes, whether that exists or not; None when it includes none.
+    rules: those that bear on netlink, included ones too. generator: the tool that makes it anew by itself (docker, snap,
+    libvirt, lxc), whose files are not to be edited. flags: as its text has them, such as complain. disabled: a link
+    below disable/ keeps its file from being loaded. unmediated: kinds of rules (network, userns) of which it has no need,
+    since the features of its abi leave them out. package: whose configuration file its file is, where that is known.
     """
 
     name: str
@@ -488,6 +492,10 @@ class Profile:
     local: Optional[str] = None
     rules: list[ProfileRule] = field(default_factory=list)
     generator: Optional[str] = None
+    flags: list[str] = field(default_factory=list)
+    disabled: bool = False
+    unmediated: list[str] = field(default_factory=list)
+    package: Optional[str] = None
 
 
 @dataclass
@@ -652,7 +660,8 @@ class Workload:
     the user, or a unit that does not run, named; target_ns: inode of that namespace.
     processes: pids of the workload, the main one first. credentials: for an executable, those before execve.
     label: the LSM label that counts: of its main process, or the one that execve would give. transition: how SELinux
-    comes to it, where that was looked at.
+    comes to it, where that was looked at. socket_types: of the netlink sockets that it opens (raw, dgram), empty where
+    that is not known; it counts for AppArmor.
     discovered: not named by the user, found by looking at the holders of netlink sockets or in what the host recorded.
     evidence: what the host recorded of it.
     unresolved: why it could not be found on the host (one sentence), else None.
@@ -683,6 +692,7 @@ class Workload:
     target_ns: Optional[int] = None
     label: Optional[str] = None
     transition: Optional[Transition] = None
+    socket_types: list[str] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     device: Optional[DeviceNode] = None
     discovered: bool = False
