@@ -9,7 +9,6 @@ printed, matched by linear patterns only, and never repeated beyond a short pref
 
 from __future__ import annotations
 
-import errno
 import re
 from dataclasses import dataclass
 from typing import Any, Optional, Union
@@ -23,31 +22,26 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._mea
     Meaning,
     rule_for,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._recognise import (
+    ERRNO_NAMES,
+    ERRNO_NUMBERS,
+    clean,
+    errno_of,
+    find_wording,
+    known_extack,
+    operation_of,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._wordings import (
     ERROR_TEXTS,
-    EXTACKS,
     HINTS,
     SUBJECTS,
-    WORDINGS,
     Extack,
-    Wording,
 )
 
-READ_LIMIT = 32768  # characters of a message that are looked at: the first and the last half of this
 ECHO_LIMIT = 80  # characters of foreign text that an answer may repeat
-
-# Two names can have one number; the kernel's own come first (include/uapi/asm-generic/errno.h).
-_ERRNO_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN", errno.EDEADLK: "EDEADLK"}
-_ERRNO_NUMBERS = {name: value for name, value in vars(errno).items() if name.startswith("E")}
 
 # Of the calls on a netlink socket only socket() itself answers with these.
 _SOCKET_ERRNOS = ("EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT")
-
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
-_NUMBER = r"(?:\[errno |os error |errno ?[=:]? ?|system error |error:? ?\(|failure |error:? |\((?=-))(-?\d{1,4})\b"
-_NAME = r"\b(E[A-Z0-9]{2,15})\b"
-_TEXT = "|".join(re.escape(text) for text in sorted(ERROR_TEXTS, key=len, reverse=True))
-_ERRNO = re.compile(rf"(?i:{_NUMBER})|{_NAME}|(?i:({_TEXT}))")
 
 
 @dataclass(frozen=True)
@@ -76,21 +70,6 @@ _QUOTED_EXTACK = re.compile(
     r"|NetlinkError:? ?\(-?\d{1,4}, '([^'\n]{1,300})'\)"
     r"|failure \d{1,4} \([^()\n-]{1,60} - ([^()\n]{1,300})\)"
 )
-_OPERATIONS = tuple(
-    (operation, re.compile(pattern))
-    for operation, pattern in (
-        ("link", r"\bRTM_(?:NEW|DEL|SET|GET)LINK\b|\bip link\b"),
-        ("address", r"\bRTM_(?:NEW|DEL|GET)ADDR\b|\bip (?:-6 )?addr"),
-        ("route", r"\bRTM_(?:NEW|DEL|GET)ROUTE\b|\bip (?:-6 )?route\b|\broute (?:add|delete|del)\b"),
-        ("rule", r"\bRTM_(?:NEW|DEL|GET)RULE\b|\bip (?:-6 )?rule\b"),
-        ("neighbour", r"\bRTM_(?:NEW|DEL|GET)NEIGH\b|\bip neigh"),
-        ("qdisc", r"\bRTM_(?:NEW|DEL|GET)(?:QDISC|TCLASS|TFILTER)\b|\btc (?:qdisc|class|filter)\b"),
-        ("action", r"\bRTM_(?:NEW|DEL|GET)ACTION\b|\btc actions?\b"),
-        ("xfrm", r"\bip xfrm\b"),
-        ("tun", r"\bTUNSETIFF\b|\bip tuntap\b"),
-        ("forward", r"\bip_forward\b|\.forwarding\b"),
-    )
-)
 
 
 def explain(message: str, error: Union[str, int, None] = None, extack: Optional[str] = None) -> dict[str, Any]:
@@ -102,37 +81,27 @@ def explain(message: str, error: Union[str, int, None] = None, extack: Optional[
     documents them. Raises ValueError with one sentence for an empty message or an unknown errno.
     """
     given = _given_errno(error)
-    text = _clean(message, "message")
+    text = clean(message, "message")
     if not text.strip():
         raise ValueError("message is empty: give the error text as the program printed it")
-    kernel_text = _clean(extack, "extack").strip() if extack is not None else ""
+    kernel_text = clean(extack, "extack").strip() if extack is not None else ""
     kernel_text = "" if _is_error_text(kernel_text) else kernel_text
     kernel_text = kernel_text or _find_extack(text)
-    wording, start = _find_wording(text)
+    wording, start = find_wording(text)
     subject = wording.subject if wording else "unknown"
-    known = _known_extack(kernel_text or text)
+    known = known_extack(kernel_text or text)
     if not kernel_text and not (subject == "unknown" or "ack" in SUBJECTS[subject]):
         known = None
-    found = given or _errno_of(wording, text, start) or (known.errno if known else None)
+    found = given or errno_of(wording, text, start) or (known.errno if known else None)
     answer = _state_answer(known, kernel_text) if known or kernel_text else _rule_answer(subject, found)
     return {
         "layer": answer.layers[0],
         "layers": [layer for layer in answer.layers if layer != "unknown"],
         "errno": found,
-        "operation": _operation(text, wording, known),
+        "operation": operation_of(text, wording, known),
         "program": wording.program if wording else None,
         **answer.to_plain(text),
     }
-
-
-def _clean(text: object, name: str) -> str:
-    """The part of a text that is looked at, without escapes and control characters; lines stay lines."""
-    if not isinstance(text, str):
-        raise ValueError(f"{name}: expected a text, got {type(text).__name__}")
-    if len(text) > READ_LIMIT:
-        text = text[: READ_LIMIT // 2] + "\n" + text[-READ_LIMIT // 2 :]
-    lines = _ESCAPES.sub("", text).splitlines()
-    return "\n".join("".join(char if char.isprintable() else " " for char in line).strip() for line in lines)
 
 
 def _given_errno(value: Union[str, int, None]) -> Optional[str]:
@@ -144,56 +113,18 @@ def _given_errno(value: Union[str, int, None]) -> Optional[str]:
     text = str(value)[:ECHO_LIMIT].strip()
     name = text.upper().lstrip("-")
     if re.fullmatch(r"[0-9]{1,4}", name):
-        name = _ERRNO_NAMES.get(int(name), "")
-    if name not in _ERRNO_NUMBERS:
+        name = ERRNO_NAMES.get(int(name), "")
+    if name not in ERRNO_NUMBERS:
         raise ValueError(
             f"errno {_printable(text)!r} is unknown: expected a name such as EPERM or its number such as 1"
         )
-    return _ERRNO_NAMES[_ERRNO_NUMBERS[name]]
+    return ERRNO_NAMES[ERRNO_NUMBERS[name]]
 
 
 def _printable(text: str) -> str:
     """A short prefix of foreign text that is safe to repeat."""
     safe = "".join(char if char.isprintable() else " " for char in text[: ECHO_LIMIT + 1])
     return safe if len(safe) <= ECHO_LIMIT else safe[: ECHO_LIMIT - 3] + "..."
-
-
-def _find_wording(text: str) -> tuple[Optional[Wording], int]:
-    """The wording that stands first in the text, and where; a general one only when there is no other."""
-    found = []
-    for index, wording in enumerate(WORDINGS):
-        match = wording.pattern.search(text)
-        if match:
-            found.append((wording.general, match.start(), index))
-    if not found:
-        return None, 0
-    _general, start, index = min(found)
-    return WORDINGS[index], start
-
-
-def _errno_of(wording: Optional[Wording], text: str, start: int) -> Optional[str]:
-    """Name of the errno that the words mean: the wording's own, else the one printed nearest after it."""
-    if wording and wording.errno:
-        return None if wording.errno == "unreliable" else wording.errno
-    line_start = text.rfind("\n", 0, start) + 1
-    line_end = text.find("\n", start)
-    line_end = len(text) if line_end < 0 else line_end
-    for part in (text[start:line_end], text[line_start:start], text[line_end:], text[:line_start]):
-        name = _first_errno(part)
-        if name:
-            return name
-    return None
-
-
-def _first_errno(text: str) -> Optional[str]:
-    for match in _ERRNO.finditer(text):
-        number, name, words = match.groups()
-        if words:
-            return ERROR_TEXTS[words.lower()]
-        code = abs(int(number)) if number else _ERRNO_NUMBERS.get(name)
-        if code in _ERRNO_NAMES:
-            return _ERRNO_NAMES[code]
-    return None
 
 
 def _find_extack(text: str) -> str:
@@ -208,17 +139,6 @@ def _find_extack(text: str) -> str:
 def _is_error_text(text: str) -> bool:
     # strerror() texts are no extack. The kernel's texts are ASCII: anything else is a translated strerror().
     return text.strip(" .").lower() in ERROR_TEXTS or not text.isascii()
-
-
-def _known_extack(text: str) -> Optional[Extack]:
-    return next((row for row in EXTACKS if row.pattern.search(text)), None)
-
-
-def _operation(text: str, wording: Optional[Wording], known: Optional[Extack]) -> Optional[str]:
-    for operation, pattern in _OPERATIONS:
-        if pattern.search(text):
-            return operation
-    return (wording.operation if wording else None) or (known.operation if known else None)
 
 
 def _state_answer(known: Optional[Extack], kernel_text: str) -> _Answer:
