@@ -9,12 +9,19 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose impo
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes import (
     already_exists,
     link_state,
+    module_missing,
     sysctl,
     unknown,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._confined import CONFINED
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._secured import SECURED
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause
 
 # Causes that only a workload meets that names a link, an address, a route or forwarding.
 OBJECT = (link_state, sysctl, already_exists)
-CAUSES: tuple[Cause, ...] = (*(module.CAUSE for module in CONFINED + PRIVILEGE + OBJECT), unknown.CAUSE)
+# Those that only a workload meets that needs code of the kernel which not every kernel has.
+CODE = (module_missing,)
+CAUSES: tuple[Cause, ...] = (
+    *(module.CAUSE for module in CONFINED + PRIVILEGE + SECURED + OBJECT + CODE),
+    unknown.CAUSE,
+)

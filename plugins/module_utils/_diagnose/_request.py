@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, RouteRequest, Workload
@@ -22,7 +23,11 @@ _KEYS = (
     "netns",
     "master",
     "group",
+    "link_kind",
+    "qdisc_kind",
 )
+# What the kernel puts after "rtnl-link-" and "net-sch-" to ask for a module (MODULE_NAME_LEN of module.h).
+_KIND = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 
 
 def parse_workloads(items: list[dict[str, Any]]) -> list[Workload]:
@@ -73,6 +78,8 @@ def _parse(where: str, item: dict[str, Any]) -> Workload:
         netns=given.get("netns"),
         master=_interface(where + ".master", given.get("master")),
         group=given.get("group"),
+        link_kind=_kind_of(where, given, "link_kind", "link"),
+        qdisc_kind=_kind_of(where, given, "qdisc_kind", "qdisc"),
     )
 
 
@@ -86,6 +93,21 @@ def _operations(where: str, values: list[str]) -> list[str]:
         if value not in OPERATIONS:
             raise ValueError(f"{where}.operations: {value!r} is unknown, expected any of {', '.join(OPERATIONS)}")
     return list(dict.fromkeys(values))
+
+
+def _kind_of(where: str, given: dict[str, Any], key: str, operation: str) -> Optional[str]:
+    """A kind of link or queueing discipline, which goes with one operation."""
+    value = given.get(key)
+    if value is None:
+        return None
+    if not _KIND.fullmatch(value):
+        example = "wireguard" if operation == "link" else "netem"
+        raise ValueError(f"{where}.{key}: {value!r:.40} can be no kind, expected one such as {example}")
+    if operation == "link" and value in ("tun", "tap"):
+        raise ValueError(f"{where}.{key}: {value} is not made by netlink, expected operations with tun instead")
+    if operation not in (given.get("operations") or ["link"]):
+        raise ValueError(f"{where}.{key}: goes with the operation {operation}, which operations does not have")
+    return str(value)
 
 
 def _interface(where: str, value: Optional[str]) -> Optional[str]:

@@ -95,23 +95,17 @@ def unsandboxed(subject: Subject) -> bool:
     return bool(commands) and "+" in parse_exec(commands[0].value)[0]
 
 
-def start_unclear(subject: Subject, unit: Unit) -> bool:
-    """Whether a start meets what is not judged here: another root directory, devices, a command other than the first
+def start_unclear(unit: Unit) -> bool:
+    """Whether a start meets what is not judged here: another root directory, a command other than the first
     ExecStart= after a start that failed, or what systemd itself failed to do (its exit codes, systemd.exec(5)).
     """
     if lines(unit, "RootDirectory") or lines(unit, "RootImage"):
-        return True
-    if "tun" in subject.workload.operations and _lacks_devices(unit):
         return True
     if unit.properties.get("Result", "success") == "success":
         return False
     status = unit.properties.get("ExecMainStatus", "")
     commands = [line for name in ("ExecStartPre", "ExecStart", "ExecStartPost") for line in lines(unit, name)]
     return len(commands) > 1 or (status.isdigit() and 200 <= int(status) <= 245)
-
-
-def _lacks_devices(unit: Unit) -> bool:
-    return enabled(unit, "PrivateDevices") or unit.properties.get("DevicePolicy", "auto") != "auto"
 
 
 def blames_private_users(subject: Subject, gate: str) -> bool:
@@ -174,10 +168,19 @@ def capability_words(bit: int) -> str:
 
 
 def unit_remedy(
-    subject: Subject, unit: Unit, *, grant: str = "", lift: str = "", restart: bool = False, adds: str = ""
+    subject: Subject,
+    unit: Unit,
+    *,
+    grant: str = "",
+    lift: str = "",
+    settings: Optional[dict[str, dict[str, str]]] = None,
+    restart: bool = False,
+    adds: str = "",
 ) -> Remedy:
-    """The call of the role netlink_unit that grants a capability, lifts one line or starts the unit anew."""
-    wanted: dict[str, Any] = {"unit": unit.name}
+    """The call of the role netlink_unit that grants a capability, lifts one line, adds others or starts the unit
+    anew.
+    """
+    wanted: dict[str, Any] = {"unit": unit.name, **({"settings": settings} if settings else {})}
     wanted.update({"grant": [grant]} if grant else {}, **({"lift": [lift]} if lift else {}))
     if restart:
         wanted["restart"] = True

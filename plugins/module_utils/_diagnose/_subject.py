@@ -43,7 +43,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 )
 
 # The kernel's order of judgement; findings of a workload are sorted by it.
-GATES = ("execve", "setns", "unshare", "socket", "bind", "send", "ack", "target", "write", "object", "boot")
+GATES = ("execve", "setns", "unshare", "open", "socket", "bind", "send", "ack", "target", "write", "object", "boot")
 
 # Operations that a netlink (or TUN) request carries out with CAP_NET_ADMIN over the owner of the network namespace.
 ADMIN_OPERATIONS = ("link", "address", "route", "rule", "neighbour", "qdisc", "tun", "nftables", "xfrm")
@@ -298,7 +298,9 @@ class Subject:
     def refused_by_probe(self, operation: str) -> Optional[str]:
         """The errno that a probe of the operation got, None when it was allowed, unknown or not sent."""
         for probe in self.workload.probes:
-            if probe.operation == operation and probe.answer not in ("allowed", "unknown"):
+            if probe.operation != operation or probe.answer in ("allowed", "unknown"):
+                continue
+            if operation != "tun" or probe.layer != "open":  # The privilege is asked for behind the open device.
                 return probe.answer
         return None
 

@@ -26,6 +26,7 @@ RESTRICTIONS = (
     "kernel/apparmor_restrict_unprivileged_unconfined",
     "user/max_user_namespaces",
     "user/max_net_namespaces",
+    "kernel/modules_disabled",
 )
 # Inode numbers of the kernel's first namespaces, include/uapi/linux/nsfs.h; that of net is fixed since Linux 6.18, and
 # no other namespace ever had it.

@@ -50,6 +50,7 @@ def apply_specification(container: Container, specification: Any) -> None:
     container.apparmor = word(process.get("apparmorProfile"))
     container.selinux = word(process.get("selinuxLabel"))
     container.sysctls = texts(linux.get("sysctl"))
+    container.allows_tun = allows_tun(linux)
 
 
 def notes_of(specification: Any) -> dict[str, str]:
@@ -107,6 +108,22 @@ def _rule(entry: dict[str, Any]) -> Optional[SeccompRule]:
         if operator
     ]
     return SeccompRule(names, action, number(entry.get("errnoRet")), arguments)
+
+
+def allows_tun(linux: dict[str, Any]) -> bool:
+    """Whether the rules of linux.resources.devices, of which the last one that fits counts, allow /dev/net/tun."""
+    allowed = False
+    for rule in map(mapping, items(mapping(linux.get("resources")).get("devices"))):
+        numbers = number(rule.get("major")), number(rule.get("minor"))
+        fits = (
+            word(rule.get("type")) in (None, "a", "c")
+            and numbers[0] in (None, -1, 10)
+            and numbers[1] in (None, -1, 200)
+        )
+        access = set(word(rule.get("access")) or "rwm")
+        if fits and (access & {"r", "w"} if not rule.get("allow") else {"r", "w"} <= access):
+            allowed = rule.get("allow") is True
+    return allowed
 
 
 def allows_all(specification: Any) -> bool:

@@ -65,10 +65,11 @@ NETLINK_DIRECTIVES = (
     "ProtectKernelTunables",
 )
 _FILTERS = tuple(name for name in FILTERS if name not in NETLINK_DIRECTIVES)
-_DIRECTIVES = (*NETLINK_DIRECTIVES, *_FILTERS, "Type", "SecureBits", "DevicePolicy")
+_DIRECTIVES = (*NETLINK_DIRECTIVES, *_FILTERS, "Type", "SecureBits", "DevicePolicy", "SELinuxContext")
 PROPERTIES = (*_DIRECTIVES, "Result", "ExecMainCode", "ExecMainStatus")
 # Assignments that are kept.
-ASSIGNMENTS = frozenset([*_DIRECTIVES, "ExecStartPre", "ExecStart", "ExecStartPost", "RootDirectory", "RootImage"])
+_STARTS = ("ExecStartPre", "ExecStart", "ExecStartPost", "RootDirectory", "RootImage")
+ASSIGNMENTS = frozenset([*_DIRECTIVES, *_STARTS, "AppArmorProfile", "DeviceAllow", "BindPaths"])
 
 _STATE = ("Id", "Names", "LoadState", "ActiveState", "SubState", "FragmentPath", "DropInPaths", "NeedDaemonReload")
 _RUN = ("MainPID", "InvocationID", "ExecMainStartTimestampMonotonic")
