@@ -9,7 +9,6 @@ an enforcing kernel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -79,12 +78,14 @@ def type_of(context: Optional[str]) -> Optional[str]:
 
 # Domains in which many programs run: what one of them is allowed, all are.
 _SHARED = frozenset(
-    """
-    init_t initrc_t kernel_t unconfined_t unconfined_service_t sysadm_t staff_t user_t guest_t xguest_t secadm_t
-    system_cronjob_t cronjob_t crond_t unconfined_cronjob_t inetd_child_t sshd_t local_login_t remote_login_t rpm_script_t
-    dpkg_script_t apt_t rpm_t udev_t container_t container_init_t container_engine_t container_runtime_t
-    container_userns_t container_device_t container_logreader_t spc_t openshift_t docker_t
-    """.split()
+    [
+        *("init_t", "initrc_t", "kernel_t", "udev_t", "unconfined_t", "unconfined_service_t"),
+        *("sysadm_t", "secadm_t", "staff_t", "user_t", "guest_t", "xguest_t"),
+        *("sshd_t", "local_login_t", "remote_login_t", "inetd_child_t"),
+        *("crond_t", "cronjob_t", "system_cronjob_t", "unconfined_cronjob_t"),
+        *("apt_t", "dpkg_t", "dpkg_script_t", "rpm_t", "rpm_script_t"),
+        *("docker_t", "openshift_t", "spc_t"),
+    ]
 )
 _SHARED_PREFIXES = ("svirt_", "container_")
 
@@ -104,11 +105,3 @@ def parse_access(reply: str) -> tuple[int, int, bool]:
         raise ValueError(f"{reply!r:.80} is no answer of /sys/fs/selinux/access")
     flags = int(words[5], 16) if len(words) > 5 else 0
     return int(words[0], 16), int(words[3], 16), bool(flags & 1)
-
-
-def synthesize_denial(context: str, target: str, object_class: str, permissions: Sequence[str]) -> str:
-    """An audit record of a denial, as the tools of SELinux read it. It never happened: they are asked about it."""
-    return (
-        f"type=AVC msg=audit(1.000:1): avc:  denied  {{ {' '.join(permissions)} }} for  pid=1 "
-        f'comm="asked" scontext={context} tcontext={target} tclass={object_class} permissive=0\n'
-    )
