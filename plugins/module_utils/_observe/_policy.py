@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._selinuxfs import SELINUXFS, transact
 from ansible_collections.netlink.remediation.plugins.module_utils._selinux import parse_access
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
-
-MOUNT = "/sys/fs/selinux"
 
 # What a context may look like: what is written to selinuxfs is cut at white space.
 _CONTEXT = re.compile(r"[^\s:]+:[^\s:]+:[^\s:]+(:\S+)?")
@@ -25,8 +23,8 @@ _LONGEST_CONTEXT = 4000
 class Policy:
     """The loaded policy, through selinuxfs. What cannot be asked is appended to `unseen` once, and answered None."""
 
-    def __init__(self, unseen: list[Unseen], mount: str = MOUNT) -> None:
-        self.unseen, self.mount = unseen, mount
+    def __init__(self, unseen: list[Unseen]) -> None:
+        self.unseen = unseen
         self.extended = self._flag("policy_capabilities/netlink_xperm")
         self._bits: dict[tuple[str, str], Optional[int]] = {}
         self._indices: dict[str, Optional[int]] = {}
@@ -34,19 +32,19 @@ class Policy:
 
     def _flag(self, name: str) -> bool:
         try:
-            return read_bytes(f"{self.mount}/{name}").strip() == b"1"
+            return read_bytes(f"{SELINUXFS}/{name}").strip() == b"1"
         except OSError:
             return False
 
     def _miss(self, name: str, exc: OSError) -> None:
-        entry = Unseen(f"{self.mount}/{name}", f"{exc.strerror} ({errno_name(exc.errno or 0)})")
+        entry = Unseen(f"{SELINUXFS}/{name}", f"{exc.strerror} ({errno_name(exc.errno or 0)})")
         if entry not in self.unseen:
             self.unseen.append(entry)
 
     def _number(self, name: str) -> Optional[int]:
         """A number of the policy; None where it has no such class or permission."""
         try:
-            return int(read_bytes(f"{self.mount}/class/{name}"))
+            return int(read_bytes(f"{SELINUXFS}/class/{name}"))
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -68,12 +66,7 @@ class Policy:
     def _transact(self, name: str, text: str) -> Optional[str]:
         """Write a question to a file of selinuxfs and read the answer; None, and said, where it cannot be had."""
         try:
-            handle = os.open(f"{self.mount}/{name}", os.O_RDWR | os.O_CLOEXEC)
-            try:
-                os.write(handle, text.encode("utf-8", "surrogateescape"))
-                return os.pread(handle, 4096, 0).rstrip(b"\0\n").decode("utf-8", "replace")
-            finally:
-                os.close(handle)
+            return transact(name, text)
         except OSError as exc:
             self._miss(name, exc)
             return None

@@ -129,16 +129,19 @@ def _read(name: str) -> Optional[str]:
         return None
 
 
-def _ask(name: str, question: str) -> Optional[str]:
-    """Write a question and read the answer from the same open file; None when the kernel refuses the question."""
-    try:
-        handle = os.open(f"{SELINUXFS}/{name}", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
+def transact(name: str, question: str) -> str:
+    """Write a question to a file of selinuxfs and read the answer from the same open file. Raises OSError."""
+    handle = os.open(f"{SELINUXFS}/{name}", os.O_RDWR | os.O_CLOEXEC)
     try:
         os.write(handle, question.encode("utf-8", "surrogateescape") + b"\0")
         return os.read(handle, _MOST).decode("ascii", "replace").rstrip("\0\n")
-    except OSError:
-        return None
     finally:
         os.close(handle)
+
+
+def _ask(name: str, question: str) -> Optional[str]:
+    """The answer to a question; None when the kernel refuses the question."""
+    try:
+        return transact(name, question)
+    except OSError:
+        return None
