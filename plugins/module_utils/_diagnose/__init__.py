@@ -86,10 +86,18 @@ def _causes(subject: Subject) -> tuple[ModuleType, ...]:
         from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._confined import CONFINED
 
         found = CONFINED + found
+    if subject.workload.label not in (None, "unconfined"):
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._secured import SECURED
+
+        found += SECURED
     if subject.workload.names_object:
         from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._catalogue import OBJECT
 
         found += OBJECT
+    if subject.workload.needs:
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._catalogue import CODE
+
+        found += CODE
     return found
 
 
@@ -118,15 +126,26 @@ def verdict(subject: Subject, findings: list[Finding]) -> str:
         # Imported here, as above.
         from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import start_unclear
 
-        if start_unclear(subject, subject.unit):
+        if start_unclear(subject.unit):
             return "unknown"
+    if subject.starts and subject.workload.label is None and _labels_count(subject):
+        return "unknown"  # Which profile or domain it would get is not known.
     operations = [*subject.workload.operations, *(["move"] if subject.moves_link else [])]
     return "allowed" if all(_passes(subject, operation) for operation in operations) else "unknown"
 
 
+def _labels_count(subject: Subject) -> bool:
+    """Whether the host has a security module that would refuse by label."""
+    host = subject.state.host
+    return "apparmor" in host.lsm or ("selinux" in host.lsm and host.selinux != "permissive")
+
+
 def _objects_seen(subject: Subject) -> bool:
-    """Whether the links were read, for a workload that names a link, an address or a route."""
+    """Whether what the workload names was looked at: links for a link, an address or a route; a kind by its module."""
     workload = subject.workload
+    looked_for = {module.need for module in subject.state.modules}
+    if any(need not in looked_for for need in workload.needs if need.startswith(("kind ", "qdisc "))):
+        return False
     if not (workload.interface or workload.address or workload.route or workload.master):
         return True
     return subject.namespace is not None and subject.namespace.links is not None
@@ -138,7 +157,30 @@ def _passes(subject: Subject, operation: str) -> bool:
         return any(item.net_ns == subject.net_ns and item.value is not None for item in subject.state.sysctls)
     probes = [probe for probe in subject.workload.probes if probe.operation == operation]
     known = {"seccomp filter"} if _filter_known(subject) else set()
+    if operation == "tun":
+        # Imported here, as above.
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._device import allows_devices
+
+        known |= {"device control group"} if allows_devices(subject) else set()
+    known |= _harmless_labels(subject, operation, [gate for probe in probes for gate in probe.not_reproduced])
     return bool(probes) and all(probe.answer == "allowed" and not set(probe.not_reproduced) - known for probe in probes)
+
+
+def _harmless_labels(subject: Subject, operation: str, gates: list[str]) -> set[str]:
+    """Those of the gates that are labels which refuse nothing, as profiles in complain mode do, and as the SELinux
+    policy answered.
+    """
+    labels = {gate for gate in gates if gate.startswith("LSM label")}
+    if not labels:
+        return labels
+    # Imported here, as above.
+    if "selinux" in subject.state.host.lsm:
+        from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._domains import label_answered
+
+        return labels if label_answered(subject, operation) else set()
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._profiles import harmless_label
+
+    return labels if harmless_label(subject) else set()
 
 
 def _filter_known(subject: Subject) -> bool:

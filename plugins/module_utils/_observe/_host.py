@@ -40,6 +40,8 @@ def observe_host(unseen: list[Unseen]) -> Host:
     host = Host(kernel=[int(number) for number in re.findall(r"\d+", release)[:2]], release=release)
     host.lsm = _security_modules(unseen)
     host.selinux = _selinux()
+    host.selinux_policy = _selinux_policy() if host.selinux else None
+    host.lockdown = _lockdown()
     host.initial_user_ns = initial_namespace("user", unseen)
     host.initial_net_ns = initial_namespace("net", unseen)
     host.nested = _nested()
@@ -121,6 +123,24 @@ def _selinux() -> Optional[str]:
         if words:
             return "enforcing" if words[0] == "1" else "permissive"
     return None
+
+
+def _selinux_policy(path: str = "/etc/selinux/config") -> Optional[str]:
+    """SELINUXTYPE of selinux_config(5), by which init chose the policy that it loaded."""
+    try:
+        found = re.findall(rb"^[ \t]*SELINUXTYPE[ \t]*=[ \t]*([\w.-]+)", read_bytes(path), re.MULTILINE)
+    except OSError:
+        return None
+    return found[-1].decode() if found else None
+
+
+def _lockdown(path: str = "/sys/kernel/security/lockdown") -> Optional[str]:
+    """The word in brackets of "none [integrity] confidentiality"; None where the kernel has no such module."""
+    try:
+        found = re.search(rb"\[(\w+)\]", read_bytes(path))
+    except OSError:
+        return None
+    return found[1].decode() if found else None
 
 
 def _bounding_of_init(unseen: list[Unseen]) -> int:

@@ -18,6 +18,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import split_label
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_DAC_OVERRIDE,
     CAP_DAC_READ_SEARCH,
@@ -29,7 +30,12 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     errno_name,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import LIBC, PR_SET_PDEATHSIG, join
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import parse_credentials, read_bytes
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import (
+    APPARMOR_ENABLED,
+    label_file,
+    parse_credentials,
+    read_bytes,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials
 
 PR_SET_DUMPABLE = 4
@@ -57,6 +63,8 @@ class Context:
     credentials, in the observer's own user namespace. start_time: field 22 of /proc/PID/stat of the process that is
     meant, to notice a reused pid. net_ns: path of the network namespace, None for that of the thread or the observer.
     chrooted, foreign_socket: what is known of the process beyond its credentials; a probe cannot imitate either.
+    label: LSM label that credentials without a thread will have, None for the observer's; of a thread it is read.
+    socket_types: raw, dgram, or both where it is not known which the workload opens; asked only of a profile.
     """
 
     credentials: Optional[Credentials] = None
@@ -66,6 +74,8 @@ class Context:
     net_ns: Optional[str] = None
     chrooted: bool = False
     foreign_socket: bool = False
+    label: Optional[str] = None
+    socket_types: tuple[str, ...] = ("raw", "dgram")
 
 
 @dataclass
@@ -105,7 +115,9 @@ def open_place(context: Context, net_ns: Optional[str] = None) -> Place:
         raise ImitationError(f"cannot open the network namespace {net_ns}: {exc.strerror}") from None
     try:
         if context.pid is None:
-            return _open_at("/proc/self", context.credentials, descriptors, bool(net_ns))
+            place = _open_at("/proc/self", context.credentials, descriptors, bool(net_ns))
+            place.label = context.label or place.label
+            return place
         return _open_thread(context, descriptors, bool(net_ns))
     except OSError as exc:
         _close(descriptors)
@@ -146,8 +158,9 @@ def _open_at(directory: str, credentials: Optional[Credentials], descriptors: li
 
 def read_label(place: str) -> Optional[str]:
     """LSM label of the process or thread whose directory in /proc is `place`; None without a module that labels."""
+    name = label_file()
     try:
-        return read_bytes(f"{place}/attr/current").rstrip(b"\0\n").decode("utf-8", "replace") or None
+        return read_bytes(f"{place}/{name}").rstrip(b"\0\n").decode("utf-8", "replace") or None if name else None
     except OSError:
         return None
 
@@ -218,6 +231,44 @@ def imitate(place: Place) -> None:
         if not _same_namespace(descriptor, word):
             raise ImitationError(f"the child's {word} namespace would differ from the workload's")
     os.close(status)
+
+
+def profile_to_take(label: Optional[str], own: Optional[str]) -> Optional[str]:
+    """The profile, or stack of profiles, into which a child that has the label `own` must change to have `label`.
+
+    None where there is nothing to take, where the label is not of AppArmor, and for modes that do more than refuse:
+    kill ends who is refused, prompt asks somebody. The parts of a stack that are unconfined are left out.
+    """
+    if label is None or label == own or not _has_apparmor():
+        return None
+    parts = split_label(label)
+    if any(mode in ("kill", "prompt") or name.startswith(":") for name, mode in parts):
+        return None
+    return "//&".join(name for name, _mode in parts if name != "unconfined") or None
+
+
+def _has_apparmor() -> bool:
+    try:
+        return read_bytes(APPARMOR_ENABLED).strip() == b"Y"
+    except OSError:
+        return False
+
+
+def take_profile(profile: str) -> bool:
+    """Change the calling process into an AppArmor profile (aa_change_profile(2)); False where that is refused.
+
+    The last step of all: afterwards the profile decides even which files may be read. From no confinement the change
+    is allowed whatever the credentials are, no_new_privs included (measured on Linux 7.2).
+    """
+    try:
+        handle = os.open(f"/proc/self/{label_file()}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(handle, b"changeprofile " + os.fsencode(profile))
+        finally:
+            os.close(handle)
+    except OSError:
+        return False
+    return True
 
 
 def _take(what: str, step: Callable[[], object]) -> None:

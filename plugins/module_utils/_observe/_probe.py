@@ -4,15 +4,15 @@
 """Ask the kernel what it would answer a workload: harmless requests, sent in the workload's own context.
 
 A probe that passed is not a verdict: gates that cannot be imitated are named in Probe.not_reproduced, and the state of
-the object is not looked at. No probe opens a netlink family or a device that is not registered, since that could load
-a module.
+the object is not looked at. AppArmor is asked as well, in the workload's own profile. No probe opens a netlink family
+or a device that is not registered, since that could load a module.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe import _requests
@@ -22,7 +22,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._imit
     Place,
     imitate,
     open_place,
+    profile_to_take,
     read_label,
+    take_profile,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import run_joined
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import parse_credentials, read_bytes
@@ -32,6 +34,16 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 __all__ = ["PROBES", "Context", "probe"]
 
 PROBES = (*OPERATIONS, "move")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What the kernel has already: netlink families by number, and the device of TUN. Read before a profile is taken,
+    which may forbid the reading.
+    """
+
+    protocols: Collection[int]
+    tun: bool
 
 
 def probe(
@@ -72,20 +84,23 @@ def _probe_in(
             raise ImitationError("a seccomp filter on this module itself could answer for the kernel")
         with open_place(context, net_ns) as place, open_place(Context(), target) as other:
             inode = os.fstat(place.net_ns).st_ino
+            label, cgroup = read_label("/proc/self"), read_bytes("/proc/self/cgroup")
+            profile = profile_to_take(place.label, label)
             outcome = run_joined(
-                lambda: _live_at(place, operations, other.net_ns if target else None, protocols),
+                lambda: _live_at(context, place, operations, other.net_ns if target else None, protocols, profile),
                 keep=[place.user_ns, place.net_ns, place.root, other.net_ns],
                 timeout=timeout,
             )
             if outcome.error is not None or isinstance(outcome.value, str):
                 raise ImitationError(outcome.error or outcome.value)
-            label, cgroup = read_label("/proc/self"), read_bytes("/proc/self/cgroup")
+            if outcome.value["taken"]:
+                label = place.label
             gates = {word: not_reproduced(context, place, word, label, cgroup) for word in operations}
     except ImitationError as exc:
         return [Probe(word, "unknown", False, "setup", str(exc), None, tid) for word in operations]
     return [
         Probe(word, net_ns=inode, tid=tid, not_reproduced=gates[word], **answer)
-        for word, answer in zip(operations, outcome.value)
+        for word, answer in zip(operations, outcome.value["answers"])
     ]
 
 
@@ -108,40 +123,58 @@ def not_reproduced(
 
 
 def _live_at(
-    place: Place, operations: Sequence[str], target: Optional[int], protocols: Optional[Collection[int]]
+    context: Context,
+    place: Place,
+    operations: Sequence[str],
+    target: Optional[int],
+    protocols: Optional[Collection[int]],
+    profile: Optional[str],
 ) -> Any:
-    """In the child: the plain answers, or a sentence that says why the context could not be taken."""
+    """In the child: {"answers": [...], "taken": whether it got into the profile}, or a sentence that says why the
+    context could not be taken.
+    """
     try:
         imitate(place)
-        registered = _registered() if protocols is None else protocols
+        registered = Registered(_registered() if protocols is None else protocols, _has_tun())
+        taken = profile is not None and take_profile(profile)
+        types = context.socket_types if taken else ("raw",)
         # Entering another network namespace comes last: it moves the child.
         order = sorted(range(len(operations)), key=lambda index: operations[index] == "netns")
-        answers = {index: asdict(_ask(place, operations[index], target, registered)) for index in order}
+        answers = {index: asdict(_ask(place, operations[index], target, registered, types)) for index in order}
     except ImitationError as exc:
         return str(exc)
-    return [answers[index] for index in range(len(operations))]
+    return {"answers": [answers[index] for index in range(len(operations))], "taken": taken}
 
 
-def _ask(place: Place, operation: str, target: Optional[int], registered: Collection[int]) -> Answer:
+def _ask(place: Place, operation: str, target: Optional[int], registered: Registered, types: Sequence[str]) -> Answer:
     message = _requests.MESSAGES.get(operation)
     if message is not None:
-        if message.protocol not in registered:
+        if message.protocol not in registered.protocols:
             detail = f"netlink family {message.protocol} is not registered, asking could load a module"
             return Answer("unknown", "socket", sent=False, detail=detail)
-        return _requests.send(message)
+        return _in_common({kind: _requests.send(message, kind) for kind in types})
     if operation == "move":
         if target is None:
             return Answer("unknown", "setup", sent=False, detail="no other network namespace is named")
-        return _requests.move(target)
+        return _in_common({kind: _requests.move(target, kind) for kind in types})
     if operation == "netns":
         return _requests.create_netns() if target is None else _requests.enter(target)
     if operation == "userns":
         return _requests.create_userns()
     if operation == "forward":
         return _requests.forward(place.root)
-    if not _has_tun():
+    if not registered.tun:
         return Answer("unknown", "open", sent=False, detail="tun is not registered, asking could load a module")
     return _requests.tun(place.root)
+
+
+def _in_common(answers: dict[str, Answer]) -> Answer:
+    """What sockets of every type in question were answered; unknown where they were not answered the same."""
+    first = next(iter(answers.values()))
+    if all((item.answer, item.layer) == (first.answer, first.layer) for item in answers.values()):
+        return first
+    detail = ", ".join(f"{kind}: {item.answer} at {item.layer}" for kind, item in answers.items())
+    return Answer("unknown", "socket", detail=f"it depends on the type of the socket: {detail}")
 
 
 def _registered() -> set[int]:

@@ -22,6 +22,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 CLONE_NEWNS = 0x00020000
 DELETED = " (deleted)"
 
+APPARMOR_ENABLED = "/sys/module/apparmor/parameters/enabled"
+
 # What the kernel says of a process or thread that is gone (ENOENT, ESRCH), is a zombie, or has no such thing.
 GONE = (errno.ENOENT, errno.ESRCH)
 
@@ -224,21 +226,29 @@ def _read_names(process: Process, directory: str, unseen: list[Unseen]) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _labels_exist() -> bool:
-    try:
-        return bool(read_bytes("/proc/self/attr/current"))
-    except OSError:
-        return False  # EINVAL: no security module that labels processes.
+def label_file() -> Optional[str]:
+    """The file below /proc/PID that holds the LSM label; None without a module that labels processes.
+
+    AppArmor has one of its own since Linux 5.8; attr/current belongs to the first module that labels.
+    """
+    for name in ("attr/apparmor/current", "attr/current"):
+        try:
+            if read_bytes(f"/proc/self/{name}"):
+                return name
+        except OSError:
+            continue  # EINVAL: that module is not active.
+    return None
 
 
 def _label(directory: str, unseen: list[Unseen]) -> Optional[str]:
-    if not _labels_exist():
+    name = label_file()
+    if name is None:
         return None
     try:
-        return _text(read_bytes(directory + "/attr/current").rstrip(b"\0\n")) or None
+        return _text(read_bytes(f"{directory}/{name}").rstrip(b"\0\n")) or None
     except OSError as exc:
         if exc.errno not in (*GONE, errno.EINVAL):
-            note(unseen, directory + "/attr/current", exc)
+            note(unseen, f"{directory}/{name}", exc)
         return None
 
 

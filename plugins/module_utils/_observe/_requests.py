@@ -37,6 +37,8 @@ NLMSG_ERROR = 2
 NO_INDEX = 0x7FFFFFFE  # No link ever has this index.
 ANSWER_TIMEOUT = 1.0
 
+SOCKET_TYPES = {"raw": socket.SOCK_RAW, "dgram": socket.SOCK_DGRAM}
+
 # Numbers of system calls that are the same on every architecture, since they are newer than the unified table.
 SYS_CLONE3 = 435
 SYS_OPENAT2 = 437
@@ -105,10 +107,13 @@ MESSAGES = {
 }
 
 
-def send(message: Message) -> Answer:
-    """Send one message with an address, so that only the sender counts, and read the answer."""
+def send(message: Message, kind: str = "raw") -> Answer:
+    """Send one message with an address, so that only the sender counts, and read the answer.
+
+    kind: type of the socket, raw or dgram, which are the same to netlink and not to a security module.
+    """
     try:
-        channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, message.protocol)
+        channel = socket.socket(socket.AF_NETLINK, SOCKET_TYPES[kind] | socket.SOCK_CLOEXEC, message.protocol)
     except OSError as exc:
         return _refused(exc, "socket", sent=False)
     with channel:
@@ -147,10 +152,10 @@ def _refused(exc: OSError, layer: str, sent: bool = True) -> Answer:
     return Answer(errno_name(exc.errno or 0), layer, sent, detail=exc.strerror)
 
 
-def move(target: int) -> Answer:
-    """Ask to move a link that does not exist to the network namespace open at descriptor `target`."""
+def move(target: int, kind: str = "raw") -> Answer:
+    """Ask to move a link that does not exist to the network namespace open at descriptor `target`; kind: as above."""
     payload = _ifinfomsg(-1) + _attribute(28, struct.pack("=I", target))  # IFLA_NET_NS_FD
-    answer = send(Message(NETLINK_ROUTE, 19, payload, (errno.EINVAL, errno.ENODEV)))
+    answer = send(Message(NETLINK_ROUTE, 19, payload, (errno.EINVAL, errno.ENODEV)), kind)
     release = [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]]
     if answer.answer == "allowed" and release < [6, 13]:
         return Answer("unknown", "ack", detail="kernels before 6.13 look at the link before the other namespace")

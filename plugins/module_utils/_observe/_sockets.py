@@ -12,6 +12,12 @@ import socket
 from dataclasses import dataclass
 from typing import Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
+    NETLINK_GENERIC,
+    NETLINK_NETFILTER,
+    NETLINK_ROUTE,
+    NETLINK_XFRM,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import LIBC
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import (
     GONE,
@@ -27,6 +33,8 @@ SYS_PIDFD_OPEN = 434
 SYS_PIDFD_GETFD = 438
 SIOCGSKNS = 0x894C
 SO_PROTOCOL = 38
+# Protocols by which something is changed: not those on which processes only listen (uevents, audit).
+ASKING = (NETLINK_ROUTE, NETLINK_XFRM, NETLINK_NETFILTER, NETLINK_GENERIC)
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,26 @@ def netlink_holders(unseen: list[Unseen]) -> dict[int, list[Socket]]:
 def sockets_of(pid: int, unseen: list[Unseen]) -> list[Socket]:
     """The netlink sockets of one process."""
     return _sockets(pid, _tables([pid], unseen), unseen)
+
+
+def socket_types(pid: int) -> set[str]:
+    """Types (raw, dgram) of the netlink sockets of a process through which it could ask; empty where none is held, or
+    it may not be looked at. Nothing in /proc tells: a duplicate of each descriptor is asked and closed again.
+    """
+    found: set[str] = set()
+    directory = f"/proc/{pid}/fd/"
+    try:
+        for name in os.listdir(directory):
+            if not os.readlink(directory + name).startswith("socket:["):
+                continue
+            if os.getxattr(directory + name, "system.sockprotoname").rstrip(b"\0") != b"NETLINK":
+                continue
+            with _duplicate(pid, int(name)) as own:
+                if own.getsockopt(socket.SOL_SOCKET, SO_PROTOCOL) in ASKING:
+                    found.add("raw" if own.type == socket.SOCK_RAW else "dgram")
+    except OSError:
+        pass  # Gone, or not ours to look at.
+    return found
 
 
 def _tables(pids: list[int], unseen: list[Unseen]) -> dict[int, tuple[int, int]]:
@@ -116,12 +144,7 @@ def _ask_socket(pid: int, descriptor: int) -> tuple[int, Optional[int]]:
 
     A duplicate of the descriptor is asked and closed again. Raises OSError.
     """
-    process = _syscall(SYS_PIDFD_OPEN, pid, 0)
-    try:
-        duplicate = _syscall(SYS_PIDFD_GETFD, process, descriptor, 0)
-    finally:
-        os.close(process)
-    with socket.socket(fileno=duplicate) as own:
+    with _duplicate(pid, descriptor) as own:
         protocol = own.getsockopt(socket.SOL_SOCKET, SO_PROTOCOL)
         try:
             namespace = fcntl.ioctl(own, SIOCGSKNS)
@@ -131,6 +154,15 @@ def _ask_socket(pid: int, descriptor: int) -> tuple[int, Optional[int]]:
         return protocol, os.fstat(namespace).st_ino
     finally:
         os.close(namespace)
+
+
+def _duplicate(pid: int, descriptor: int) -> socket.socket:
+    """A duplicate of a socket of another process. Raises OSError."""
+    process = _syscall(SYS_PIDFD_OPEN, pid, 0)
+    try:
+        return socket.socket(fileno=_syscall(SYS_PIDFD_GETFD, process, descriptor, 0))
+    finally:
+        os.close(process)
 
 
 def _syscall(number: int, *arguments: int) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import FOR_ALL, consent_for, split_label
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_ADMIN
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Remedy, UserNamespace
@@ -22,6 +23,10 @@ CAUSE = Cause(
         "nesting": "User namespaces are nested as deep as the kernel allows.",
         "chrooted": "The workload runs in a chroot, from which no user namespace can be made.",
         "unmapped_uid": "The workload's uid or gid has no mapping in its own user namespace.",
+        "apparmor_restrict_unprivileged_userns": (
+            "Ubuntu's switch of that name takes all privilege from user namespaces of programs without an AppArmor "
+            "profile that allows them."
+        ),
     },
 )
 
@@ -32,11 +37,15 @@ MAX_LEVEL = 33
 def judge(subject: Subject) -> list[Finding]:
     """Findings for the operations userns and netns, in the order in which create_user_ns() and its callers check."""
     operations = subject.workload.operations
-    if not subject.actors or ("userns" not in operations and "netns" not in operations):
+    if not subject.actors:
+        return []
+    if "apparmor" in subject.state.host.lsm and _inside(subject):
+        return [_without_privilege(subject)]
+    if "userns" not in operations and "netns" not in operations:
         return []
     actor, findings = subject.actors[0], []
     if "userns" in operations:
-        for check in (_switch, _nesting, _limit_user, _chrooted, _unmapped):
+        for check in (_switch, _nesting, _limit_user, _chrooted, _unmapped, _unprivileged):
             found = check(subject, actor)
             if found:
                 findings.append(found)
@@ -86,6 +95,64 @@ def _switch(subject: Subject, actor: Actor) -> Optional[Finding]:
             adds=["every user of the host may make user namespaces"],
             consent=["world_userns"],
         ),
+    )
+
+
+def _inside(subject: Subject) -> bool:
+    """Whether the workload is in the profile that Ubuntu's kernel gives to who made a user namespace without one."""
+    parts = split_label(subject.workload.label or "")
+    return any(name == FOR_ALL and mode not in ("complain", "unconfined") for name, mode in parts)
+
+
+def _without_privilege(subject: Subject) -> Finding:
+    """What runs in such a user namespace already: its profile denies it every capability."""
+    gates = [need[0] for word in subject.workload.operations for need in subject.needs(subject.actors[0], word)]
+    label = Evidence("attr/current", subject.workload.label or "")
+    text = f"{subject.workload.name} made a user namespace, in which the host lets it hold no capability."
+    return _by_profile(subject, gates[0] if gates else "unshare", text, [label], "likely")
+
+
+def _unprivileged(subject: Subject, actor: Actor) -> Optional[Finding]:
+    """Judged by the state: the probe only asks whether a user namespace may be made, not what it is worth."""
+    host, key = subject.state.host, "kernel/apparmor_restrict_unprivileged_userns"
+    if host.restrictions.get(key) != 1 or subject.workload.label != "unconfined":
+        return None
+    if subject.decide(actor, CAP_SYS_ADMIN, host.initial_user_ns).allowed:
+        return None
+    profile = subject.state.profiles.get(FOR_ALL)
+    if profile is not None and profile.mode in ("complain", "unconfined"):
+        return None
+    text = f"{subject.workload.name} may make a user namespace, in which the host lets it hold no capability."
+    if profile is None or profile.mode is None:
+        text = f"{subject.workload.name} may not make a user namespace: it has no profile that allows it."
+    evidence = [Evidence(f"/proc/sys/{key}", "1"), Evidence("attr/current", "unconfined")]
+    evidence += subject.probe_evidence("userns")
+    return _by_profile(subject, "unshare", text, evidence, subject.certainty("userns"))
+
+
+def _by_profile(subject: Subject, gate: str, summary: str, evidence: list[Evidence], certainty: str) -> Finding:
+    """A profile for that program alone; the switch would open user namespaces to everybody."""
+    path = subject.executable.real_path if subject.executable is not None else None
+    remedy = None
+    if path:
+        name = path.strip("/").replace("/", ".")
+        consent = consent_for(name, path, ["userns,"])
+        wanted = {"profile": name, "rules": ["userns,"], "executable": path}
+        remedy = Remedy(
+            "netlink_apparmor",
+            {"netlink_apparmor_profiles": [wanted]},
+            adds=[f"whoever runs {path} may make user namespaces and has privilege in them"],
+            consent=[consent] if consent else [],
+        )
+    return subject.finding(
+        CAUSE,
+        "apparmor_restrict_unprivileged_userns",
+        gate=gate,
+        certainty=certainty,
+        summary=summary,
+        evidence=evidence,
+        remedy=remedy,
+        advice="" if remedy else "Give its program an AppArmor profile with flags=(unconfined) and the rule userns,.",
     )
 
 
