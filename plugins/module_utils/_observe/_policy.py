@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Optional
@@ -42,14 +43,16 @@ class Policy:
             self.unseen.append(entry)
 
     def _number(self, name: str) -> Optional[int]:
-        """A number of the policy; None where it has no such class or permission."""
+        """A number of the policy, from 1; None where it has no such class or permission, 0 where it cannot be read."""
         try:
             return int(read_bytes(f"{SELINUXFS}/class/{name}"))
-        except FileNotFoundError:
-            return None
+        except FileNotFoundError as exc:
+            if os.path.isdir(f"{SELINUXFS}/class"):
+                return None
+            self._miss("class", exc)
         except OSError as exc:
             self._miss(f"class/{name}", exc)
-            return None
+        return 0
 
     def _index(self, object_class: str) -> Optional[int]:
         if object_class not in self._indices:
@@ -57,10 +60,12 @@ class Policy:
         return self._indices[object_class]
 
     def _bit(self, object_class: str, permission: str) -> Optional[int]:
+        """The mask of a permission; None where the policy does not define it, 0 where that cannot be read."""
         key = (object_class, permission)
         if key not in self._bits:
-            number = self._number(f"{object_class}/perms/{permission}")
-            self._bits[key] = None if number is None else 1 << (number - 1)
+            index = self._index(object_class)
+            number = self._number(f"{object_class}/perms/{permission}") if index else index
+            self._bits[key] = 1 << (number - 1) if number else number
         return self._bits[key]
 
     def _transact(self, name: str, text: str) -> Optional[str]:
@@ -75,23 +80,23 @@ class Policy:
         key = (source, target, object_class)
         if key not in self._answers:
             index = self._index(object_class)
-            known = index is not None and is_context(source) and is_context(target)
-            reply = self._transact("access", f"{source} {target} {index}") if known else None
+            known = is_context(source) and is_context(target)
+            reply = self._transact("access", f"{source} {target} {index}") if index and known else None
             self._answers[key] = None if reply is None else parse_access(reply)
         return self._answers[key]
 
     def allows(self, source: str, target: str, object_class: str, permission: str) -> Optional[bool]:
         """Whether the policy allows it. What the policy does not define, it allows or denies as a whole."""
-        bit = self._bit(object_class, permission) if self._index(object_class) is not None else None
+        bit = self._bit(object_class, permission)
         if bit is None:
             return not self._flag("deny_unknown")
-        answer = self._access(source, target, object_class)
-        return None if answer is None else bool(answer[0] & bit)
+        answer = self._access(source, target, object_class) if bit else None
+        return bool(answer[0] & bit) if answer and bit else None
 
     def logs(self, source: str, target: str, object_class: str, permission: str) -> bool:
         """Whether a denial of it would be logged: a dontaudit rule hides it."""
         bit, answer = self._bit(object_class, permission), self._access(source, target, object_class)
-        return bit is None or answer is None or bool(answer[1] & bit)
+        return not bit or answer is None or bool(answer[1] & bit)
 
     def is_permissive(self, context: str) -> bool:
         """Whether the domain of a context alone is permissive."""
@@ -101,9 +106,8 @@ class Policy:
     def transition(self, source: str, target: str) -> Optional[str]:
         """The context of a process that executes a file with this label (type_transition rules of class process)."""
         index = self._index("process")
-        if index is None or not (is_context(source) and is_context(target)):
-            return None
-        return self._transact("create", f"{source} {target} {index}")
+        known = is_context(source) and is_context(target)
+        return self._transact("create", f"{source} {target} {index}") if index and known else None
 
     def bounds_start(self, source: str, target: str, needed: Sequence[str]) -> bool:
         """Whether a new domain is kept from a process with no_new_privs, or from a file on a nosuid mount."""
