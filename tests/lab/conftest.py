@@ -10,8 +10,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from machine import Machine
 
 # The tests import host.py by plain name, as its command line does with debian.py.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -28,3 +32,22 @@ def places(request: pytest.FixtureRequest) -> Iterator[Path]:
     place: Path = request.config.getoption("--lab").parent / "hosts" / str(os.getpid())
     yield place
     shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def apparmor_guest(request: pytest.FixtureRequest, places: Path) -> Iterator[Machine]:
+    """A guest with AppArmor and auditd, for all tests of a run: what they change they must take back."""
+    yield from _machine(request, places, "apparmor")
+
+
+@pytest.fixture(scope="session")
+def selinux_guest(request: pytest.FixtureRequest, places: Path) -> Iterator[Machine]:
+    """A guest with SELinux enforcing and auditd, for all tests of a run: what they change they must take back."""
+    yield from _machine(request, places, "selinux")
+
+
+def _machine(request: pytest.FixtureRequest, places: Path, mode: str) -> Iterator[Machine]:
+    from machine import Machine
+
+    with Machine(places / mode, request.config.getoption("--lab"), mode=mode) as machine:
+        yield machine
