@@ -53,11 +53,14 @@ WORKLOAD_ARGUMENTS: dict[str, Any] = {
     "netns": {"type": "path"},
     "master": {"type": "str"},
     "group": {"type": "str"},
+    "link_kind": {"type": "str"},
+    "qdisc_kind": {"type": "str"},
 }
 
 ARGUMENTS: dict[str, Any] = {
     "workloads": {"type": "list", "elements": "dict", "options": WORKLOAD_ARGUMENTS, "default": []},
     "discover": {"type": "bool"},
+    "evidence_hours": {"type": "float", "default": 0},
     "snapshot": {"type": "dict"},
     "snapshot_file": {"type": "path"},
     "include_snapshot": {"type": "bool", "default": False},
@@ -99,17 +102,27 @@ def inquire(parameters: dict[str, Any], *, keep: bool = False) -> State:
     Raises ValueError for bad input.
     """
     discover = parameters["discover"]
-    if not parameters["workloads"]:
+    if not parameters["workloads"] and not parameters["evidence_hours"]:
         return _hint_at_root(collect([], discover=discover is not False, grants=read_grants(), ask=run))
     # Imported here: see the head of this file.
-    from ansible_collections.netlink.remediation.plugins.module_utils._named import ask_kernel, prepare_workloads
+    from ansible_collections.netlink.remediation.plugins.module_utils._named import (
+        ask_kernel,
+        prepare_workloads,
+        read_records,
+    )
 
     workloads = prepare_workloads(parameters, keep)
-    state = _hint_at_root(collect(workloads, discover=bool(discover), grants=read_grants(), ask=run))
+    records = read_records(parameters["evidence_hours"])
+    discovers = not workloads if discover is None else discover
+    state = collect(
+        [*workloads, *(records.candidates() if discovers else [])], discover=discovers, grants=read_grants(), ask=run
+    )
+    records.attach(state)
     if parameters["probe"]:
-        for workload in workloads:
-            ask_kernel(state, workload)
-    return state
+        for workload in state.workloads:
+            if not workload.discovered or workload.evidence:
+                ask_kernel(state, workload)
+    return _hint_at_root(state)
 
 
 def _hint_at_root(state: State) -> State:
@@ -165,10 +178,14 @@ def _verdict(item: Verdict) -> dict[str, Any]:
         "kind": workload.kind,
         "pid": workload.pid or next(iter(workload.processes), None),
         "executable": item.executable,
+        "user": workload.user if workload.kind == "executable" else None,
+        "operations": workload.operations,
         "unit": item.unit,
         "container": item.container,
         "discovered": workload.discovered,
         "unresolved": workload.unresolved,
         "verdict": item.verdict,
+        "notes": item.notes,
+        "evidence": to_plain(workload.evidence),
         "probes": [{key: getattr(answer, key) for key in keys} for answer in workload.probes],
     }

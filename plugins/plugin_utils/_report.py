@@ -18,7 +18,7 @@ LINE = 400
 # Text that YAML reads as the same text without quotes, inside brackets too.
 _PLAIN_TEXT = re.compile(r"^[A-Za-z_/][A-Za-z0-9_/.+=@-]*$")
 _YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
-EVIDENCE_LINES = 3
+EVIDENCE_LINES = 4
 
 
 def clean(text: Any) -> str:

@@ -16,18 +16,18 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Evidence, Finding, Process
 
 TICKS = 100  # a second in the times of /proc on every architecture that Linux runs on today (USER_HZ)
-CITED = 2  # records that a finding repeats
+CITED = 2  # records of a security module that a finding repeats
 SECURITY_MODULES = {"apparmor": "AppArmor", "selinux": "SELinux", "seccomp": "a seccomp filter"}
 
 
 def cite(subject: Subject, findings: Sequence[Finding]) -> None:
-    """Add what programs printed to the first finding that refuses: it is what their user saw."""
+    """Put what programs printed last before the evidence of the first finding that refuses: their user saw that."""
     refusing = next((finding for finding in findings if finding.effect in ("refuses", "may_refuse")), None)
     printed = [denial for denial in subject.workload.evidence if denial.module in ("program", "capability")]
     if refusing is not None:
         known = {entry.text for entry in refusing.evidence}
         newest = sorted((one for one in printed if one.text not in known), key=lambda one: -one.last)
-        refusing.evidence += [as_evidence(denial) for denial in newest[:CITED]]
+        refusing.evidence[:0] = [as_evidence(denial) for denial in newest[:1]]
 
 
 def as_evidence(denial: Denial) -> Evidence:

@@ -64,18 +64,20 @@ def _name(denial: Denial) -> Optional[Workload]:
     A container before its unit, which may be the engine's; a unit before its process, which may be gone by now. A
     session of a user is no unit to judge.
     """
-    common = {"operations": [_operation(denial)], "discovered": True}
+    found: Optional[Workload] = None
     if denial.container:
-        return Workload(denial.container[:12], "container", container=denial.container, **common)
-    if denial.unit and denial.unit.endswith(".service") and not denial.unit.startswith("user@"):
-        return Workload(denial.unit, "unit", unit=denial.unit, **common)
-    if denial.pid is not None and _still_runs(denial):
-        return Workload(f"{denial.name or 'process'}[{denial.pid}]", "pid", pid=denial.pid, **common)
-    if denial.executable and denial.executable.startswith("/"):
+        found = Workload(denial.container[:12], "container", container=denial.container)
+    elif denial.unit and denial.unit.endswith(".service") and not denial.unit.startswith("user@"):
+        found = Workload(denial.unit, "unit", unit=denial.unit)
+    elif denial.pid is not None and _still_runs(denial):
+        found = Workload(f"{denial.name or 'process'}[{denial.pid}]", "pid", pid=denial.pid)
+    elif denial.executable and denial.executable.startswith("/"):
         user = "root" if denial.uid is None else str(denial.uid)
         name = f"{denial.executable} of {'uid ' if user.isdigit() else ''}{user}"
-        return Workload(name, "executable", executable=denial.executable, user=user, **common)
-    return None
+        found = Workload(name, "executable", executable=denial.executable, user=user)
+    if found is not None:
+        found.operations, found.discovered = [_operation(denial)], True
+    return found
 
 
 def _operation(denial: Denial) -> str:

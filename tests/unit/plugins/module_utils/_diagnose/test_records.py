@@ -52,7 +52,7 @@ def test_a_log_line_may_say_any_time(moment):
     assert when(record(last=moment)) == "at an impossible time"
 
 
-def test_what_programs_printed_is_cited_once_by_the_first_finding_that_refuses():
+def test_what_programs_printed_last_is_cited_by_the_first_finding_that_refuses():
     quiet, loud = finding("none"), finding()
     loud.evidence = [Evidence("probe", "no")]
     records = [
@@ -63,7 +63,7 @@ def test_what_programs_printed_is_cited_once_by_the_first_finding_that_refuses()
     ]
     cite(subject(*records), [quiet, loud])
     assert not quiet.evidence
-    assert [entry.text for entry in loud.evidence] == ["no", "newest", "older"]
+    assert [entry.text for entry in loud.evidence] == ["newest", "no"]
 
 
 def test_a_denial_of_a_security_module_is_left_to_its_own_cause():
