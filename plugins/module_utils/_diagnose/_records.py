@@ -53,6 +53,8 @@ def notes(subject: Subject, verdict: str) -> list[str]:
     records = subject.workload.evidence
     enforced = [one for one in records if one.enforced and not one.succeeded]
     found = [_passed(one) for one in records if not one.enforced or one.succeeded]
+    if subject.workload.discovered and subject.starts and all(one.uid is None for one in records):
+        found.insert(0, f"who ran it was not recorded: judged as if {subject.workload.user} did")
     if verdict == "allowed" and enforced:
         newest = max(enforced, key=lambda one: one.last)
         found.append(f"was refused ({when(newest)}), would be allowed now: {_changed_since(subject, newest)}")

@@ -43,7 +43,7 @@ def candidates(denials: Iterable[Denial], unseen: list[Unseen]) -> list[Workload
     found: dict[str, Workload] = {}
     left_out = 0
     for denial in denials:
-        named = _name(denial)
+        named = _name(denial, unseen)
         if named is None:
             continue
         known = found.get(named.name)
@@ -58,7 +58,7 @@ def candidates(denials: Iterable[Denial], unseen: list[Unseen]) -> list[Workload
     return list(found.values())
 
 
-def _name(denial: Denial) -> Optional[Workload]:
+def _name(denial: Denial, unseen: list[Unseen]) -> Optional[Workload]:
     """Who a record is about, None where it names nobody who can be looked up.
 
     A container before its unit, which may be the engine's; a unit before its process, which may be gone by now. A
@@ -71,13 +71,27 @@ def _name(denial: Denial) -> Optional[Workload]:
         found = Workload(denial.unit, "unit", unit=denial.unit)
     elif denial.pid is not None and _still_runs(denial):
         found = Workload(f"{denial.name or 'process'}[{denial.pid}]", "pid", pid=denial.pid)
-    elif denial.executable and denial.executable.startswith("/"):
-        user = "root" if denial.uid is None else str(denial.uid)
-        name = f"{denial.executable} of {'uid ' if user.isdigit() else ''}{user}"
-        found = Workload(name, "executable", executable=denial.executable, user=user)
+    else:
+        found = _program(denial, unseen)
     if found is not None:
         found.operations, found.discovered = [_operation(denial)], True
     return found
+
+
+def _program(denial: Denial, unseen: list[Unseen]) -> Optional[Workload]:
+    """The program of a record, or the one to which the profile in it belongs; for root where no user is recorded."""
+    path = denial.executable
+    if not path and denial.module == "apparmor" and denial.subject:
+        # Imported here: an AnsiballZ payload is compiled in each run, and most records name the program.
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import find_profile
+
+        profile = find_profile(denial.subject, unseen)
+        path = profile.executable if profile and os.path.isfile(profile.executable or "") else None
+    if not path or not path.startswith("/"):
+        return None
+    user = "root" if denial.uid is None else str(denial.uid)
+    name = f"{path} of {'uid ' if user.isdigit() else ''}{user}"
+    return Workload(name, "executable", executable=path, user=user)
 
 
 def _operation(denial: Denial) -> str:

@@ -11,6 +11,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose impo
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._records import cite, notes, when
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Credentials,
     Denial,
     Evidence,
     Finding,
@@ -108,6 +109,14 @@ def test_an_errno_that_the_kernel_does_not_send_is_said():
     (note,) = notes(subject(record(errno="EPERM"), answer="ENODEV"), "refused")
     assert note == "printed EPERM (2025-11-30 10:12 UTC), which is not what the kernel answers: that is ENODEV"
     assert notes(subject(record(errno="EPERM"), answer="unknown"), "unknown") == []
+
+
+@pytest.mark.parametrize(("uid", "said"), [(None, True), (0, False)])
+def test_whom_a_program_is_judged_for_is_said_where_no_record_tells(uid, said):
+    workload = Workload("tool", "executable", executable="/srv/tool", user="root", discovered=True)
+    workload.credentials, workload.evidence = Credentials(), [record(uid=uid)]
+    texts = notes(Subject(State(), workload), "unknown")
+    assert (texts == ["who ran it was not recorded: judged as if root did"]) == said
 
 
 def test_a_discovered_workload_with_a_record_is_reported_although_nothing_refuses_it():
