@@ -19,7 +19,8 @@ QUALIFIERS = ("audit", "deny", "allow", "quiet", "owner", "prompt")
 _KINDS = ("capability", "network", "userns", "all")
 _SOCKET_TYPES = ("stream", "dgram", "seqpacket", "rdm", "raw", "packet")
 _ACCEPTED = re.compile(
-    r"(?:allow )?(?:(capability)((?: (?:net_admin|net_raw))+)|(network netlink(?: raw| dgram)?)|(userns)(?: create)?) ?,?"
+    r"(?:allow )?"
+    r"(?:(capability)((?: (?:net_admin|net_raw))+)|(network netlink(?: raw| dgram)?)|(userns)(?: create)?) ?,?"
 )
 _EXPECTED = (
     'expected "capability net_admin,", "capability net_raw,", "network netlink raw,", "network netlink dgram,", '
@@ -28,7 +29,7 @@ _EXPECTED = (
 
 
 def rule_of(words: Sequence[str]) -> Optional[ProfileRule]:
-    """The rule of these words, None for one of a kind that does not bear on netlink. text, file, line are left empty."""
+    """The rule of these words, None for one of a kind that does not bear on netlink. text, file, line stay empty."""
     rest = list(words)
     qualifiers = []
     while rest and (rest[0] in QUALIFIERS or rest[0].startswith("priority=")):

@@ -30,6 +30,19 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
 AS_STARTED, ANEW, STOPPED = "as it was started", "started anew", "not running"
 
 
+def _identify_profile(details: Mapping[str, Any]) -> Optional[str]:
+    # Imported here, as below: it brings the reader of profiles along, which nothing else needs.
+    from ansible_collections.netlink.remediation.plugins.module_utils._change._activate_profile import identify_profile
+
+    return identify_profile(details)
+
+
+def _load_profiles(details: Mapping[str, Any]) -> None:
+    from ansible_collections.netlink.remediation.plugins.module_utils._change._activate_profile import load_profiles
+
+    load_profiles(details)
+
+
 class How(NamedTuple):
     """identify: what tells this run from the next one, None when nothing runs. activate: start it anew; raises
     ChangeError when it does not come up and stay up. Both take the details of the change, and identify raises
@@ -48,6 +61,7 @@ HOW: dict[str, How] = {
     "lxc": How(identify_lxc, restart_lxc),
     "dockerd": How(identify_dockerd, restart_dockerd, kind="daemon"),
     "dockerd_reload": How(identify_reload, reload_dockerd, kind="daemon"),
+    "profile": How(_identify_profile, _load_profiles, kind="process"),
 }
 
 

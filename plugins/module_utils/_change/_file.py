@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional, TypeVar
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
@@ -28,8 +28,19 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 # Checksums that the kernel makes of a file's own content and identity: a copy of them would be wrong.
 _NOT_COPIED = ("security.ima", "security.evm")
 
-# What is run after a file was written, by the name in details["then"]. It raises ChangeError.
-THEN: dict[str, Callable[[], None]] = {"daemon_reload": daemon_reload}
+
+def _load_profiles(details: Mapping[str, Any]) -> None:
+    # Imported here: it brings the reader of profiles along, which no other file needs.
+    from ansible_collections.netlink.remediation.plugins.module_utils._change._activate_profile import load_profiles
+
+    load_profiles(details)
+
+
+# What is run after a file was written, by the name in details["then"]. It takes the details, and raises ChangeError.
+THEN: dict[str, Callable[[Mapping[str, Any]], None]] = {
+    "daemon_reload": lambda _details: daemon_reload(),
+    "load_profiles": _load_profiles,
+}
 
 FileType = TypeVar("FileType", bound="FileChange")
 
@@ -84,7 +95,7 @@ class FileChange(Change):
 
     def _tell(self) -> None:
         if "then" in self.details:
-            THEN[self.details["then"]]()
+            THEN[self.details["then"]](self.details)
         self._told = True
 
     def _put(self, value: Any) -> None:

@@ -32,7 +32,7 @@ LOADED = "/sys/kernel/security/apparmor/profiles"
 DEEPEST, MOST_FILES = 16, 400  # Of includes, for one profile.
 
 # Names that apparmor_parser leaves alone in a directory (is_blacklisted in libapparmor).
-_IGNORED = re.compile(
+IGNORED = re.compile(
     r"\..*|.*~|README|.*\.(dpkg-(new|old|dist|bak|remove)|pacsave|pacnew|rpmnew|rpmsave|orig|rej)", re.DOTALL
 )
 # Profiles that a tool makes for each container, machine or package, by the names that it gives them.
@@ -90,7 +90,7 @@ class Library:
 
     def sources(self) -> list[str]:
         """The files that are loaded at boot: those in the directory itself."""
-        names = [name for name in list_names(self.directory, "/", self.unseen) if not _IGNORED.fullmatch(name)]
+        names = [name for name in list_names(self.directory, "/", self.unseen) if not IGNORED.fullmatch(name)]
         found = [f"{self.directory}/{name}" for name in names]
         made = [path for path in self.texts if os.path.dirname(path) == self.directory and path not in found]
         return [path for path in [*found, *made] if path in self.texts or os.path.isfile(path)]
@@ -98,7 +98,7 @@ class Library:
     def all(self) -> list[Definition]:
         """Every profile that is defined."""
         if self._all is None:
-            self._all = [one for source in self.sources() for one in self._definitions(source)]
+            self._all = [one for source in self.sources() for one in self.definitions(source)]
         return self._all
 
     def find(self, name: str) -> Optional[Definition]:
@@ -107,12 +107,12 @@ class Library:
         for source in self.sources():
             if not word or word not in (self.text(source) or ""):
                 continue
-            for definition in self._definitions(source):
+            for definition in self.definitions(source):
                 if definition.profile.name == name:
                     return definition
         return None
 
-    def _definitions(self, source: str) -> list[Definition]:
+    def definitions(self, source: str) -> list[Definition]:
         policy = self.policy(source)
         if policy is None:
             return []
@@ -190,7 +190,7 @@ class Library:
             if profiles_only and path.startswith((f"{self.directory}/tunables/", f"{self.directory}/abstractions/")):
                 continue
             if path not in self.texts and os.path.isdir(path):
-                names = [name for name in list_names(path, "/", self.unseen) if not _IGNORED.fullmatch(name)]
+                names = [name for name in list_names(path, "/", self.unseen) if not IGNORED.fullmatch(name)]
                 pending += [(f"{path}/{name}", depth + 1) for name in names]
                 continue
             policy = self.policy(path)
@@ -252,7 +252,7 @@ def generator_of(name: str) -> Optional[str]:
 
 
 def loaded_modes(unseen: list[Unseen], path: str = LOADED) -> Optional[dict[str, str]]:
-    """The profiles that the kernel has, each with its mode; None when it cannot be asked (only root may, on the host)."""
+    """The profiles that the kernel has, each with its mode; None when it cannot be asked (only the host's root may)."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().split("\n")

@@ -112,10 +112,10 @@ def tokens(text: str) -> Iterator[Token]:
 
 def _token(text: str, position: int, *, assignments: bool) -> Token:
     """The token at a position; kind is "" for spaces and comments."""
-    for pattern, kind in ((_SPACE, ""), (_INCLUDE, "include"), (_COMMENT, "")):
+    for pattern, name in ((_SPACE, ""), (_INCLUDE, "include"), (_COMMENT, "")):
         found = pattern.match(text, position)
         if found:
-            return Token(kind, found[0], position, found.end())
+            return Token(name, found[0], position, found.end())
     if assignments and _ASSIGNMENT.match(text, position):
         stop = _VALUES.match(text, position).end()  # type: ignore[union-attr]  # It matches the empty text too.
         return Token("assignment", text[position:stop], position, stop)
@@ -297,8 +297,10 @@ def unquoted(word: str) -> str:
 
 
 def expand(text: str, variables: dict[str, list[str]]) -> str:
-    """The text with the values of variables, as alternatives where there are several; unknown ones stay as they are, and
-    so does what would get too long."""
+    """The text with the values of variables, as alternatives where there are several.
+
+    Unknown ones stay as they are, and so does what would get too long.
+    """
     for _round in range(8):  # A variable may be made of others.
         changed = _expand_once(text, variables)
         if changed is None or changed == text:
