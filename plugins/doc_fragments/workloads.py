@@ -56,7 +56,10 @@ options:
         choices: [link, address, route, rule, neighbour, qdisc, action, tun, nftables, xfrm, netns, userns, forward]
         default: [link]
       interface:
-        description: Name or altname of the link it works on. With V(forward), the link on which packets arrive.
+        description:
+          - Name or altname of the link it works on. With V(forward), the link on which packets arrive.
+          - With O(workloads[].link_kind), the link that it makes or, if there is one of that name, the one on which the
+            new link lies. With V(tun), the TUN or TAP device.
         type: str
       address:
         description:

@@ -205,12 +205,23 @@ class Route:
     extra: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class TunDevice:
+    """What a TUN or TAP link asks of who opens it. owner, group: ids as the observer sees them, None when it has none;
+    taken: a process has it open, and it takes no second one.
+    """
+
+    owner: Optional[int] = None
+    group: Optional[int] = None
+    taken: bool = False
+
+
 @dataclass
 class Link:
     """A link. flags as iproute2 names them (UP, LOWER_UP, ...); master: name of the bridge, bond, ... it is a port of;
     lower: index of the link it lies on (IFLA_LINK) when that is in the same namespace; manager: who owns its
     configuration (systemd-networkd, NetworkManager, ifupdown), None when nobody does; group: number of its link group;
-    min_mtu, max_mtu: what its driver accepts (None: no limit known).
+    min_mtu, max_mtu: what its driver accepts (None: no limit known); tun: None where it is no TUN or TAP device.
     """
 
     index: int
@@ -229,6 +240,7 @@ class Link:
     group: int = 0
     addresses: list[Address] = field(default_factory=list)
     manager: Optional[str] = None
+    tun: Optional[TunDevice] = None
 
 
 @dataclass
@@ -424,7 +436,7 @@ class Container:
     "host", "container:ID", "path:PATH". uid_map: of its own user namespace, as configured. apparmor, selinux: labels it
     is started with. sysctls: as configured. granted, granted_user: capabilities and user that its definition adds by
     now (an override or drop-in of this collection), which a container of before does not have. seccomp: None when it
-    has no filter or it is unknown (seccomp_known tells).
+    has no filter or it is unknown (seccomp_known tells). allows_tun: its control group is told to allow /dev/net/tun.
     """
 
     id: str
@@ -447,6 +459,7 @@ class Container:
     sysctls: dict[str, str] = field(default_factory=dict)
     granted: int = 0
     granted_user: Optional[str] = None
+    allows_tun: bool = False
     engine_uid: int = 0
     owner: ContainerOwner = field(default_factory=ContainerOwner)
 
@@ -551,7 +564,7 @@ class Denial:
     last: seconds since the epoch. text: the newest record as it stands, cut to 1000 characters.
     Of the tracepoint alone: door, by which the kernel was asked (rtnetlink, nfnetlink, ...); opener: it was the opener
     of the socket that lacks the capability; user_ns, owner_ns: inodes of the process's user namespace and of the one
-    that owns its network namespace.
+    over which the capability was asked for, mostly the one that owns the network namespace.
     """
 
     source: str

@@ -159,6 +159,19 @@ ansible_facts:
                     Who owns its configuration - V(systemd-networkd), V(NetworkManager) or V(ifupdown); null if nobody
                     does and for links outside the initial network namespace.
                   type: str
+                tun:
+                  description: What a TUN or TAP device asks of who opens it, null for other links.
+                  type: dict
+                  contains:
+                    owner:
+                      description: Uid of its owner, null if it has none.
+                      type: int
+                    group:
+                      description: Gid of its group, null if it has none.
+                      type: int
+                    taken:
+                      description: Whether a process has it open and it takes no second one.
+                      type: bool
             routes:
               description: IPv4 and IPv6 routes of all tables.
               type: list

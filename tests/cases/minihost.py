@@ -149,7 +149,7 @@ class MiniHost:
 
     def agent(self, *wrapper: str, python: str = SYSTEM_PYTHON, script: str = AGENT) -> Process:
         """Start the netlink client of agent.py below a wrapper such as ("setpriv", "--reuid", "4242")."""
-        command = [*self.enter, *wrapper, *([python] if python else []), script]
+        command = [*self.enter, *wrapper, *([python] if python else []), *([script] if script else [])]
         pipe = subprocess.PIPE
         process = Process(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=ENVIRONMENT))
         self.processes.append(process)

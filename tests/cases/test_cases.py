@@ -13,6 +13,7 @@ from typing import Any
 
 import container_situations
 import pytest
+import thread_situations  # noqa: F401  (adds its situations to the tables)
 import unit_situations
 from minihost import MiniHost
 from situations import BROKEN, HEALTHY, Case

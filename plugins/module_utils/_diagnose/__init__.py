@@ -163,7 +163,9 @@ def _passes(subject: Subject, operation: str) -> bool:
 
         known |= {"device control group"} if allows_devices(subject) else set()
     known |= _harmless_labels(subject, operation, [gate for probe in probes for gate in probe.not_reproduced])
-    return bool(probes) and all(probe.answer == "allowed" and not set(probe.not_reproduced) - known for probe in probes)
+    return bool(probes) and all(
+        subject.answer(probe) == "allowed" and not set(probe.not_reproduced) - known for probe in probes
+    )
 
 
 def _harmless_labels(subject: Subject, operation: str, gates: list[str]) -> set[str]:

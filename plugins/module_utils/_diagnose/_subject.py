@@ -32,6 +32,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
     Finding,
     Link,
     NetNamespace,
+    Probe,
     Process,
     Remedy,
     Route,
@@ -270,7 +271,7 @@ class Subject:
             checks.append(("setns", CAP_SYS_ADMIN, actor.user_ns))
         elif operation == "netns":
             checks.append(("unshare", CAP_SYS_ADMIN, actor.user_ns))
-        if operation in ADMIN_OPERATIONS:
+        if operation in ADMIN_OPERATIONS and not (operation == "tun" and self.may_attach(actor)):
             checks.append(("ack", CAP_NET_ADMIN, self.owner(self.net_ns)))
             if self.moves_link:
                 checks.append(("target", CAP_NET_ADMIN, self.owner(self.workload.target_ns)))
@@ -278,6 +279,16 @@ class Subject:
             initial = ABOVE if self.state.host.nested else self.state.host.initial_user_ns
             checks.append(("ack", CAP_NET_ADMIN, initial))
         return checks
+
+    def may_attach(self, actor: Actor) -> bool:
+        """Whether the named link is a TUN device that an actor may open without any capability: it has no owner and no
+        group, or they are the actor's (tun_not_capable, drivers/net/tun.c).
+        """
+        link = find_link(self.namespace, self.workload.interface)
+        if link is None or link.tun is None:
+            return False
+        own = actor.credentials
+        return link.tun.owner in (None, own.euid) and link.tun.group in (None, own.fsgid, *own.groups)
 
     def refusals(self, actor: Actor) -> list[tuple[str, str, int, Optional[int], Decision]]:
         """Checks that refuse an actor: (operation, gate, capability, user namespace, decision), in order, once each."""
@@ -295,10 +306,15 @@ class Subject:
         refused = [bool(self.refusals(actor)) for actor in self.actors]
         return any(refused) and not all(refused)
 
+    def answer(self, probe: Probe) -> str:
+        """What a probe tells of the workload: that of TUN asks for a device of its own, which needs the capability."""
+        made_anew = probe.operation == "tun" and (probe.layer, probe.answer) == ("ioctl", "EPERM")
+        return "allowed" if made_anew and all(map(self.may_attach, self.actors)) else probe.answer
+
     def refused_by_probe(self, operation: str) -> Optional[str]:
         """The errno that a probe of the operation got, None when it was allowed, unknown or not sent."""
         for probe in self.workload.probes:
-            if probe.operation != operation or probe.answer in ("allowed", "unknown"):
+            if probe.operation != operation or self.answer(probe) in ("allowed", "unknown"):
                 continue
             if operation != "tun" or probe.layer != "open":  # The privilege is asked for behind the open device.
                 return probe.answer

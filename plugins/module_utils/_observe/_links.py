@@ -26,6 +26,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
     Address,
     Link,
     Route,
+    TunDevice,
     Unseen,
 )
 
@@ -100,8 +101,9 @@ ROUTE_PROTOCOLS = {
 RTNH_F_ONLINK = 4
 # Those that link_of() reads.
 LINK_ATTRIBUTES = (
-    *("IFLA_ADDRESS", "IFLA_GROUP", "IFLA_IFNAME", "IFLA_LINK", "IFLA_LINKINFO", "IFLA_LINK_NETNSID", "IFLA_MASTER"),
-    *("IFLA_MAX_MTU", "IFLA_MIN_MTU", "IFLA_MTU", "IFLA_OPERSTATE", "IFLA_PROP_LIST"),
+    *("IFLA_ADDRESS", "IFLA_CARRIER", "IFLA_GROUP", "IFLA_IFNAME", "IFLA_LINK", "IFLA_LINKINFO"),
+    *("IFLA_LINK_NETNSID", "IFLA_MASTER", "IFLA_MAX_MTU", "IFLA_MIN_MTU", "IFLA_MTU", "IFLA_OPERSTATE"),
+    "IFLA_PROP_LIST",
 )
 
 
@@ -215,12 +217,13 @@ def link_of(message: Any, names: dict[int, str]) -> Link:
     information = attributes.get("IFLA_LINKINFO")
     properties = attributes.get("IFLA_PROP_LIST")
     lower = attributes.get("IFLA_LINK")
+    kind = information.get_attr("IFLA_INFO_KIND") if information else None
     elsewhere = "IFLA_LINK_NETNSID" in attributes
     return Link(
         index=message["index"],
         name=attributes["IFLA_IFNAME"],
         altnames=[value for _name, value in _pairs(properties)] if properties else [],
-        kind=information.get_attr("IFLA_INFO_KIND") if information else None,
+        kind=kind,
         mac=attributes.get("IFLA_ADDRESS"),
         mtu=attributes.get("IFLA_MTU"),
         min_mtu=attributes.get("IFLA_MIN_MTU") or None,
@@ -231,7 +234,21 @@ def link_of(message: Any, names: dict[int, str]) -> Link:
         port_kind=information.get_attr("IFLA_INFO_SLAVE_KIND") if information else None,
         lower=lower if lower and lower != message["index"] and not elsewhere else None,
         group=attributes.get("IFLA_GROUP") or 0,
+        tun=_tun_of(information, bool(attributes.get("IFLA_CARRIER"))) if kind == "tun" else None,
     )
+
+
+def _tun_of(information: Any, carrier: bool) -> Optional[TunDevice]:
+    """A TUN device from its IFLA_LINKINFO; None from kernels before 4.17 and a pyroute2 that does not decode it.
+
+    One that is not persistent lives as long as it is open; a persistent one has a carrier then (tun_set_iff).
+    """
+    data = information.get_attr("IFLA_INFO_DATA")
+    persistent = data.get_attr("IFLA_TUN_PERSIST") if hasattr(data, "get_attr") else None
+    if persistent is None:
+        return None
+    opened = (carrier or not persistent) and not data.get_attr("IFLA_TUN_MULTI_QUEUE")
+    return TunDevice(data.get_attr("IFLA_TUN_OWNER"), data.get_attr("IFLA_TUN_GROUP"), opened)
 
 
 def _name(message: Any) -> str:

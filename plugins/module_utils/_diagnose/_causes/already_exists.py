@@ -32,8 +32,8 @@ CAUSE = Cause(
 
 
 def judge(subject: Subject) -> list[Finding]:
-    """Findings about the named address and the named route."""
-    found = [_address(subject), _route(subject)]
+    """Findings about the named address, the named route and the named TUN device."""
+    found = [_address(subject), _route(subject), _device(subject)]
     return [finding for finding in found if finding]
 
 
@@ -90,6 +90,26 @@ def _address(subject: Subject) -> Optional[Finding]:
                 f"Remove {there} from {link.name} first, if nothing needs it.",
             )
     return None
+
+
+def _device(subject: Subject) -> Optional[Finding]:
+    """A TUN device without several queues is for one process: TUNSETIFF of a second one is EBUSY.
+
+    Which process has it open was not read: it may be the workload itself, if that runs.
+    """
+    link = find_link(subject.namespace, subject.workload.interface)
+    if "tun" not in subject.workload.operations or link is None or link.tun is None or not link.tun.taken:
+        return None
+    found = _finding(
+        subject,
+        "different",
+        f"A process has {link.name} open, and TUNSETIFF of another one answers EBUSY.",
+        f"{link.name}: a {link.kind} device that is open",
+        f"See who has it: grep -l 'iff:.*{link.name}' /proc/[0-9]*/fdinfo/*. Stop that, or use another name.",
+    )
+    if not subject.starts:
+        found.effect, found.certainty = "may_refuse", "possible"
+    return found
 
 
 def _text(route: Route) -> str:

@@ -64,6 +64,9 @@ def judge(subject: Subject) -> list[Finding]:
             if private_network(subject) is not None and workload.target_ns is None:
                 return []  # cause unit_sandbox names the line
             return [_absent(subject, name)] if _must_exist(subject) else []
+    lower = _lower(subject, find_link(namespace, interface_of(subject)))
+    if lower:
+        return [lower]
     link, output = (find_link(namespace, name(subject)) for name in (interface_of, route_interface_of))
     for found in (link and _port(subject, link), output and _down(subject, output), _no_address(subject, output)):
         if found:
@@ -72,9 +75,11 @@ def judge(subject: Subject) -> list[Finding]:
 
 
 def _must_exist(subject: Subject) -> bool:
-    """Whether the kernel looks for the named link: a tun operation makes it, rules and the like only name it."""
+    """Whether the kernel looks for the named link: a tun operation makes it and so does one with a kind, rules and the
+    like only name it.
+    """
     operations = set(subject.workload.operations)
-    return "tun" not in operations and bool(operations & LINK_OPERATIONS)
+    return "tun" not in operations and not subject.workload.link_kind and bool(operations & LINK_OPERATIONS)
 
 
 def _finding(subject: Subject, reason: str, summary: str, evidence: list[Evidence], **more: Any) -> Finding:
@@ -146,6 +151,20 @@ def _port(subject: Subject, link: Link) -> Optional[Finding]:
         f"{', '.join(uppers)} already receives the packets of {link.name}, so it cannot become a port of {master}.",
         [Evidence(_where(subject), f"{upper} lies on {link.name}") for upper in uppers],
         advice=f"Remove {', '.join(uppers)}, or put it on {master} instead of {link.name}.",
+    )
+
+
+def _lower(subject: Subject, link: Optional[Link]) -> Optional[Finding]:
+    """Only for a workload that wants to put a link of a kind that takes over the receive handler on the named one."""
+    kind = subject.workload.link_kind
+    if link is None or kind not in RX_HANDLER_KINDS or link.port_kind not in MASTER_KINDS:
+        return None
+    return _finding(
+        subject,
+        "busy",
+        f"{link.name} is a port of {link.master}, which receives its packets already, so no {kind} can lie on it.",
+        [Evidence(_where(subject), f"{link.name} master {link.master} ({link.port_kind})")],
+        advice=f"Put the {kind} on {link.master} instead of {link.name}, or take {link.name} out of it first.",
     )
 
 

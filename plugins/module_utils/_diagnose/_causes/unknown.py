@@ -37,7 +37,7 @@ def judge(subject: Subject) -> list[Finding]:
     refused = [
         probe
         for probe in subject.workload.probes
-        if probe.operation not in STATE_OPERATIONS and probe.answer not in ("allowed", "unknown")
+        if probe.operation not in STATE_OPERATIONS and subject.answer(probe) not in ("allowed", "unknown")
     ]
     if not refused:
         return []

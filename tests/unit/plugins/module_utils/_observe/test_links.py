@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import subprocess
 import time
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 pytest.importorskip("pyroute2")
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe import _links
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Link, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Link, TunDevice, Unseen
 from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._netns import (  # noqa: F401  # pylint: disable=unused-import
     fixture_netns,
     ip,
@@ -53,6 +55,22 @@ def test_links_are_those_that_ip_shows() -> None:
         assert str(link.group) == item["group"].replace("default", "0")
         assert (link.min_mtu or 0, link.max_mtu or 0) == (item["min_mtu"], item["max_mtu"])
     assert {link.name: link.lower for link in links}["v0"] == {link.name: link.index for link in links}["p0"]
+
+
+@pytest.mark.usefixtures("netns")
+def test_a_tun_device_tells_whom_it_serves() -> None:
+    ip("tuntap", "add", "t0", "mode", "tap")
+    ip("tuntap", "add", "t1", "mode", "tun", "user", "4242", "group", "4243")
+    ip("link", "set", "t1", "up")
+    with open("/dev/net/tun", "r+b", buffering=0) as alive, open("/dev/net/tun", "r+b", buffering=0) as kept:
+        for opened, name, flags in ((alive, b"t2", 0x1001), (kept, b"t0", 0x1002)):
+            fcntl.ioctl(opened, 0x400454CA, struct.pack("16sH22x", name, flags))
+        links, _routes = read()
+    found = {link.name: link.tun for link in links}
+    assert found["t0"] == TunDevice(taken=True)
+    assert found["t1"] == TunDevice(owner=4242, group=4243)
+    assert found["t2"] == TunDevice(taken=True)
+    assert found["lo"] is None
 
 
 @pytest.mark.usefixtures("netns")
