@@ -240,6 +240,10 @@ ansible_facts:
               description: Sysctls that it is started with.
               returned: always
               type: dict
+            allows_tun:
+              description: Whether its runtime specification lets it open C(/dev/net/tun). Engines may allow that besides.
+              returned: always
+              type: bool
             owner:
               description: Who defined it, and where.
               returned: always

@@ -1121,6 +1121,120 @@ def address_that_another_host_has(host):
     return link_client(host, *add, operations=["address"], interface="v0", address="2001:db8::1/64")
 
 
+# --- 8 module_missing -------------------------------------------------------------------------------------------------
+
+
+def tap(host, agent):
+    """A running client that makes a TAP device."""
+    situation = running(agent, "run", "ip", "tuntap", "add", "t7", "mode", "tap", operations=["tun"])
+    situation.undo = "ip link del t7"
+    return situation
+
+
+def new_dev(host, script=""):
+    """A /dev of the case's own, with the node as hosts have it, and what the script makes of it."""
+    nodes = "for n in null urandom; do cp -a /dev/$n /srv/dev/; done; mknod -m 0666 /srv/dev/net/tun c 10 200"
+    host.sh(f"mkdir /srv/dev; mount -t tmpfs -o mode=0755 tmpfs /srv/dev; mkdir /srv/dev/net; {nodes}; {script}")
+    host.sh("mount --move /srv/dev /dev; rmdir /srv/dev")
+
+
+def new_link(host, kind, *more):
+    """The command that makes a link of a kind, run by root."""
+    client = command(host, "ip", "link", "add", "k7", "type", kind, *more)
+    workload = {"executable": "/sbin/ip", "operations": ["link"], "link_kind": kind}
+    return Situation(workload, client, "ip link del k7")
+
+
+def new_qdisc(host, kind):
+    """The command that sets a queueing discipline, run by root."""
+    client = command(host, "tc", "qdisc", "add", "dev", "lo", "root", kind)
+    workload = {"executable": "/sbin/tc", "operations": ["qdisc"], "qdisc_kind": kind}
+    return Situation(workload, client, "tc qdisc del dev lo root")
+
+
+@broken("module_missing", "kind", symptom="Unknown device type")
+def link_kind_that_the_kernel_has_not(host):
+    # Without a list of modules, only what the kernel's own configuration names is known to be missing.
+    listed = host.run(["sh", "-c", "test -e /lib/modules/$(uname -r)/modules.dep"]).returncode == 0
+    return new_link(host, "nosuchkind" if listed else "dummy")
+
+
+@healthy("module_missing", "kind")
+def link_kind_that_the_kernel_has(host):
+    return new_link(host, "bridge")
+
+
+@healthy("module_missing", "kind")
+def link_kind_of_which_there_is_none_yet(host):
+    return new_link(host, "vxlan", "id", "7", "dstport", "4789")
+
+
+@broken("module_missing", "kind", symptom="kind is unknown")
+def qdisc_kind_that_the_kernel_has_not(host):
+    return new_qdisc(host, "nosuchqdisc")
+
+
+@healthy("module_missing", "kind")
+def qdisc_kind_that_the_kernel_has(host):
+    return new_qdisc(host, "pfifo")
+
+
+@broken("module_missing", "tun_node_missing", symptom="No such file")
+def no_tun_device_node(host):
+    new_dev(host, "rm /srv/dev/net/tun")
+    return tap(host, host.agent())
+
+
+@broken("module_missing", "tun_node_missing", symptom="No such file")
+def no_tun_device_node_in_the_root_of_the_workload(host):
+    host.sh("mount -t tmpfs tmpfs /mnt; mkdir /mnt/r; mount --rbind / /mnt/r; mount -t tmpfs tmpfs /mnt/r/dev")
+    host.sh("touch /mnt/r/dev/null")
+    return tap(host, host.agent("chroot", "/mnt/r"))
+
+
+@broken("module_missing", "tun_node_missing", symptom="Inappropriate ioctl|Invalid argument|Not a")
+def tun_device_node_of_another_device(host):
+    new_dev(host, "rm /srv/dev/net/tun; cp -a /dev/null /srv/dev/net/tun")
+    return tap(host, host.agent())
+
+
+@broken("module_missing", "tun_node_mode", symptom="Permission denied")
+def tun_device_node_of_root_alone(host):
+    new_dev(host, "chmod 0600 /srv/dev/net/tun")
+    return tap(host, host.agent(*AMBIENT))
+
+
+@broken("module_missing", "tun_node_mode", symptom="Permission denied")
+def tun_device_node_on_a_nodev_mount(host):
+    place = "/srv/dev/net"
+    new_dev(host, f"mount -t tmpfs -o nodev,mode=0755 tmpfs {place}; mknod -m 0666 {place}/tun c 10 200")
+    return tap(host, host.agent())
+
+
+@broken("module_missing", "tun_node_mode", symptom="Permission denied")
+def tun_device_node_that_may_only_be_read(host):
+    new_dev(host, "chmod 0644 /srv/dev/net/tun")
+    return tap(host, host.agent(*AMBIENT))
+
+
+@healthy("module_missing", "tun_node_missing")
+def tun_device_node_in_a_dev_of_its_own(host):
+    new_dev(host)
+    return tap(host, host.agent())
+
+
+@healthy("module_missing", "tun_node_mode")
+def tun_device_node_of_root_alone_for_root(host):
+    new_dev(host, "chmod 0600 /srv/dev/net/tun")
+    return tap(host, host.agent())
+
+
+@healthy("module_missing", "tun_node_mode")
+def tun_device_node_for_a_group(host):
+    new_dev(host, "chown 0:4242 /srv/dev/net/tun; chmod 0660 /srv/dev/net/tun")
+    return tap(host, host.agent(*AMBIENT))
+
+
 # --- 10 unknown -------------------------------------------------------------------------------------------------------
 
 

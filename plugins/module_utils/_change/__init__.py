@@ -75,6 +75,10 @@ class Change:
         """Whether `current` can be what a write() that was killed made of `before`; a revert then writes `before`."""
         return False
 
+    def stays(self) -> Optional[str]:
+        """Why a revert leaves the target as this change made it, None when it does not. Raises ChangeError."""
+        return None
+
     def consents(self, current: Any, value: Any) -> dict[str, str]:  # noqa: ARG002  for those that override it
         """Words of `accept` that a revert from `current` to `value` needs, each with a sentence on why."""
         return {}

@@ -149,6 +149,7 @@ def _plan_entry(plan: Rollback, entry: Entry, foreseen: dict[tuple[str, str], An
     try:
         change = rebuild(entry)
         current = foreseen[key] if key in foreseen else change.read()
+        why = change.stays() if current == change.after != change.before else None
     except (ChangeError, OSError) as exc:
         _leave_alone(plan, entry, None, str(exc))
         return
@@ -157,6 +158,8 @@ def _plan_entry(plan: Rollback, entry: Entry, foreseen: dict[tuple[str, str], An
         return
     if current == change.before:
         plan.settled.append(Step(entry, change, current))
+    elif why is not None:
+        _leave_alone(plan, entry, current, why)
     elif current == change.after or (entry.status == PLANNED and change.interrupted(current)):
         plan.steps.append(Step(entry, change, current))
         foreseen[key] = change.before

@@ -98,6 +98,11 @@ class ModuleIndex:
                 return plain_name(words[2])
         return None
 
+    def aliases_of(self, module: str) -> list[str]:
+        """What a module is called besides its name (modules.alias)."""
+        lines = (os.fsdecode(line).split() for line in self._lines("modules.alias") if line.startswith(b"alias "))
+        return [words[1] for words in lines if len(words) == 3 and plain_name(words[2]) == plain_name(module)]
+
     def file_of(self, module: str) -> Optional[str]:
         """Path of a module's file; None when it has none, or it is gone."""
         path = self.listed_file(module)

@@ -23,6 +23,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 
 TUN = "/dev/net/tun"
 TUN_DEVICE = os.makedev(10, 200)
+# Inode number of the kernel's first cgroup namespace, include/linux/proc_ns.h.
+CGROUP_NS_INIT_INO = 0xEFFFFFFB
 # bpf(2); BPF_PROG_QUERY of BPF_CGROUP_DEVICE, inherited programs included (include/uapi/linux/bpf.h).
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351, "riscv64": 280}
 _PROG_QUERY, _CGROUP_DEVICE, _EFFECTIVE = 16, 6, 1
@@ -97,9 +99,14 @@ def cgroup_allows(pid: int) -> tuple[Optional[bool], str]:
     programs = _count_programs(mounts.get(""), paths.get(""))
     if programs:
         return None, f"{mounts.get('')}{paths.get('')}: a program of BPF decides"
-    if programs == 0 or "" not in mounts:
+    if (listed or _unrestricted(paths.get("devices"))) and (programs == 0 or _unrestricted(paths.get(""))):
         return True, listed[1] if listed else "no control group restricts devices"
     return None, "the control group of devices cannot be looked at"
+
+
+def _unrestricted(path: Optional[str]) -> bool:
+    """Whether there is no such hierarchy, or the process is at its top, which restricts nothing."""
+    return path is None or (path == "/" and os.stat("/proc/self/ns/cgroup").st_ino == CGROUP_NS_INIT_INO)
 
 
 def _paths_of(pid: int) -> dict[str, str]:
