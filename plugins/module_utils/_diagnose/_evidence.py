@@ -32,15 +32,21 @@ def tie(denial: Denial, workload: Workload, state: State) -> Optional[str]:
     processes = [state.processes[pid] for pid in workload.processes if pid in state.processes]
     if any(process.pid == denial.pid and _same_program(denial, process) for process in processes):
         return "pid"
-    executables = {process.executable for process in processes} | {workload.executable}
-    if denial.executable is not None and denial.executable in executables:
+    units = _with_suffix({process.unit for process in processes if process.container is None} | {workload.unit})
+    containers = _containers(workload, processes, state)
+    # The same program elsewhere is somebody else's.
+    elsewhere = denial.container not in {None, *containers} or (units and denial.unit not in {None, *units})
+    if denial.executable in _executables(workload, processes) and not elsewhere:
         return "executable"
-    units = {process.unit for process in processes if process.container is None} | {workload.unit}
-    if denial.unit is not None and denial.unit in _with_suffix(units):
+    if denial.unit is not None and denial.unit in units:
         return "unit"
-    if denial.container is not None and denial.container in _containers(workload, processes, state):
+    if denial.container is not None and denial.container in containers:
         return "container"
     return "label" if _same_label(denial, workload, processes) else None
+
+
+def _executables(workload: Workload, processes: list[Process]) -> set[str]:
+    return {path for path in [workload.executable, *(process.executable for process in processes)] if path}
 
 
 def _same_program(denial: Denial, process: Process) -> bool:

@@ -44,7 +44,7 @@ class Groups:
         if denial.last < self._since or denial.name == PROBE_NAME:
             return
         what = (denial.module, denial.subject, denial.permission, denial.object, denial.target, str(denial.enforced))
-        who = (denial.container, denial.unit, denial.executable or denial.name, denial.door)
+        who = (denial.container, denial.unit, denial.executable or denial.name, denial.door, str(denial.opener))
         known = self._groups.get(what + who)
         if known is None:
             self._begin(what, who, denial)
