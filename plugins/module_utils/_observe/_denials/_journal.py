@@ -64,7 +64,7 @@ def _entries(
     ask: Ask, since: float, matches: list[str], words: str, unseen: list[Unseen]
 ) -> Optional[list[dict[str, Any]]]:
     """Entries with one of the words, oldest first; None where there is no journal."""
-    command = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--output-fields={_FIELDS}"]
+    command = ["journalctl", "--no-pager", "--output=json", f"--output-fields={_FIELDS}"]
     command += [f"--since=@{max(0, int(since))}", f"--lines={MOST_ENTRIES}"]
     code, out, err = ask([*command, "--case-sensitive=no", f"--grep={words}", *matches])
     if code and "pattern" in err:  # Built without PCRE, or older than systemd 237: then the newest of all.
