@@ -5,6 +5,7 @@
 # make audit                                           preview for this host: what refuses netlink, and what would mend it
 # make audit INVENTORY=hosts.ini ARGS="--limit web"    the same for a fleet
 # make test                                            every test, with a table of what ran and what did not
+# make lab                                             only those on whole hosts and on guests with a kernel of their own
 # make demo                                            break, diagnose, fix, verify and roll back in namespaces of its own
 # make bench                                           measure against the rivals, write docs/benchmarks.md
 # PYTHON=/path/to/python3.13 picks the interpreter; the newest suitable one is found otherwise.
@@ -17,7 +18,7 @@ ARGS ?=
 ANSIBLE := ANSIBLE_COLLECTIONS_PATH="$(VENV)/collections" ANSIBLE_INJECT_FACT_VARS=false
 LOCALHOST := -i localhost, -e ansible_connection=local -e ansible_python_interpreter="$(VENV)/bin/python"
 
-.PHONY: audit test demo bench install clean
+.PHONY: audit test lab demo bench install clean
 
 audit: install
 	$(ANSIBLE) "$(VENV)/bin/ansible-playbook" playbooks/fix-netlink.yml --check --diff \
@@ -29,6 +30,9 @@ install:
 
 test:
 	@$(BOOTSTRAP) tests/run.py $(ARGS)
+
+lab:
+	@$(BOOTSTRAP) tests/run.py 'lab-*' guest $(ARGS)
 
 demo: install
 	@$(ANSIBLE) "$(VENV)/bin/python" tests/demo/run.py $(ARGS)

@@ -49,7 +49,12 @@ OWN_RECEIPTS = [
 HOSTS = ["tests/cases/test_units.py", "tests/cases/test_containers.py"]
 UNITS = ["tests/lab/test_unit_dropin.py", "tests/lab/test_unit_facts.py"]
 CONTAINERS = ["tests/lab/test_container_capabilities.py", "tests/lab/test_container_facts.py"]
-NOT_ENGINES = [*UNITS, *CONTAINERS, "tests/lab/test_guest.py"]
+# Cases on guests with a security module, one guest for each of the two.
+APPARMOR, SELINUX = (
+    sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(f"tests/lab/test_{name}*.py"))
+    for name in ("apparmor", "selinux")
+)
+NOT_ENGINES = [*UNITS, *CONTAINERS, *APPARMOR, *SELINUX, "tests/lab/test_guest.py"]
 # Targets of modules and roles that need systemd or a container engine: they start hosts of their own.
 ON_HOSTS = [
     "container_capabilities",
@@ -126,6 +131,8 @@ def suites() -> list[Suite]:
     return [
         ansible_test("integration", "2.21", "--continue-on-error", *no_hosts, **live),
         ansible_test("sanity", "2.21", "--requirements"),
+        pytest("lab-selinux", "2.21", *SELINUX, LAB, root=True),
+        pytest("lab-apparmor", "2.21", *APPARMOR, LAB, root=True),
         pytest("lab-units", "2.19", *UNITS, LAB, root=True),
         pytest("lab-engines", "2.19", "tests/lab", *(f"--ignore={path}" for path in NOT_ENGINES), LAB, root=True),
         pytest("lab-containers", "2.19", *CONTAINERS, LAB, root=True),

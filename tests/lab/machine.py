@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from host import COLLECTION, COLLECTIONS, WORKER, kept
-from machine_image import ADDRESS, GATEWAY, make_image
+from machine_image import ADDRESS, GATEWAY, hold_image, make_image
 
 MODES = {
     "apparmor": ["lsm=yama,apparmor"],
@@ -145,6 +145,7 @@ class Machine:
         words = [str(self.image), str(self.place), *self.shared(), "--", f"mem={MEMORY}", *MODES[self.mode], *arguments]
         if not self.auditd:
             words.append("lab.auditd=0")
+        held = hold_image(self.image)
         with (self.place / "console").open("ab") as console:
             self.init = subprocess.Popen(
                 [*bond, "unshare", *spaces, "--", "sh", str(script), *words],
@@ -153,7 +154,9 @@ class Machine:
                 stderr=console,
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": "/tmp"},
                 start_new_session=True,
+                pass_fds=[held],
             )
+        os.close(held)
         # The path of a socket may have 107 bytes.
         self.sockets = Path(tempfile.mkdtemp(prefix="lab-"))
         try:

@@ -106,7 +106,12 @@ MASKED = [
     "systemd-firstboot.service",
     "systemd-hwdb-update.service",
     "systemd-journal-catalog-update.service",
+    "systemd-binfmt.service",
     "systemd-networkd-wait-online.service",
+    "systemd-sysusers.service",
+    "systemd-udev-load-credentials.service",
+    "systemd-update-done.service",
+    "modprobe@drm.service",
     "systemd-pcrphase.service",
     "systemd-pcrphase-sysinit.service",
     "systemd-pstore.service",
@@ -149,7 +154,7 @@ Dir::Etc::sourcelist "{0}/sources.list"; Dir::Etc::sourceparts "-";
 Dir::State::lists "{0}/lists"; Dir::State::status "/dev/null"; Dir::Cache "{0}/cache";
 Acquire::Languages "none"; APT::Sandbox::User "root";
 """
-RECIPE = [RELEASE, MIRROR, KERNELS, PACKAGES, MODULES, PROFILES, MASKED, FILES, 1]
+RECIPE = [RELEASE, MIRROR, KERNELS, PACKAGES, MODULES, PROFILES, MASKED, FILES, 2]
 
 
 class NoImageError(Exception):
@@ -175,9 +180,25 @@ def make_image(folder: Path) -> Path:
             part.mkdir()
             _make(part)
             for old in folder.glob("machine-*"):
-                shutil.rmtree(old)
+                _remove_unused(old)
             part.rename(made)
     return made
+
+
+def hold_image(image: Path) -> int:
+    """A file descriptor; as long as a process has it, the image is not removed."""
+    held = os.open(image / "id", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_SH)
+    return held
+
+
+def _remove_unused(image: Path) -> None:
+    with (image / "id").open() as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        shutil.rmtree(image)
 
 
 def _make(part: Path) -> None:
@@ -269,6 +290,8 @@ def _settle(root: Path) -> None:
     systemctl = ["chroot", str(root), "systemctl", "--quiet"]
     _run([*systemctl, "mask", *MASKED])
     _run([*systemctl, "enable", "lab-network.service"])
+    # It takes three seconds; who needs it calls it by D-Bus.
+    (root / "usr/lib/systemd/system/multi-user.target.wants/systemd-logind.service").unlink()
     default = root / "etc/systemd/system/default.target"
     default.unlink(missing_ok=True)
     default.symlink_to("/usr/lib/systemd/system/multi-user.target")
