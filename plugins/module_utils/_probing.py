@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -110,7 +110,28 @@ def of_executable(path: str, user: str, unseen: list[Unseen]) -> Asked:
     if prediction.credentials is None:
         return Asked(Context(), None, prediction.error, prediction.notes)
     credentials = after_start(prediction.credentials, file)
-    return Asked(Context(credentials=credentials), credentials, None, prediction.notes)
+    context = Context(credentials=credentials)
+    notes = list(prediction.notes)
+    if "apparmor" in host.lsm:
+        context = replace(context, **_confinement(file.real_path or path, notes, unseen))
+    return Asked(context, credentials, None, notes)
+
+
+def _confinement(path: str, notes: list[str], unseen: list[Unseen]) -> dict[str, Any]:
+    """Label and types of sockets for the context of a program that does not run yet; what is not known is noted."""
+    # Imported here: an AnsiballZ payload is compiled in each run, and not every host has AppArmor.
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._apparmor import (
+        label_after,
+        types_opened,
+    )
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import loaded_modes
+
+    modes = loaded_modes(unseen)
+    label = label_after(path, modes, unseen) if modes is not None else None
+    if label is None:
+        notes.append("which AppArmor profile it would run under is not known, so none was asked")
+    types = types_opened([], path)
+    return {"label": label, **({"socket_types": tuple(types)} if types else {})}
 
 
 def _plain_credentials(credentials: Credentials) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the netlink.remediation authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What capability_facts and namespace_facts have in common and return: observations as plain data."""
+"""What capability_facts and namespace_facts return, and what the modules of facts about processes have in common."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ PROCESS_ARGUMENTS: dict[str, Any] = {
 def capability_facts(options: dict[str, Any]) -> dict[str, Any]:
     """The facts of capability_facts. Raises ValueError with one sentence for bad input."""
     unseen: list[Unseen] = []
-    files = [_absolute("executables", path) for path in options["executables"]]
+    files = [absolute("executables", path) for path in options["executables"]]
     for directory in options["scan"]:
-        if not os.path.isdir(_absolute("scan", directory)):
+        if not os.path.isdir(absolute("scan", directory)):
             raise ValueError(f"scan: {directory} is no directory, expected one to search for file capabilities")
-    processes = _processes(options, unseen, default=not files and not options["scan"])
+    processes = read_processes(options, unseen, default=not files and not options["scan"])
     for directory in options["scan"]:
         files += scan_capabilities(directory, unseen)
     found = [read_executable(path, unseen) for path in dict.fromkeys(files)]
@@ -76,10 +76,10 @@ def namespace_facts(options: dict[str, Any]) -> dict[str, Any]:
     unseen: list[Unseen] = []
     for path in options["netns"]:
         try:
-            netns_inode(_absolute("netns", path))
+            netns_inode(absolute("netns", path))
         except OSError as exc:
             raise ValueError(f"netns: {path} is no network namespace that can be opened ({exc.strerror})") from None
-    processes = _processes(options, unseen, default=not options["netns"])
+    processes = read_processes(options, unseen, default=not options["netns"])
     users, nets = observe_namespaces(processes, unseen, [*options["netns"], "/proc/self/ns/net"])
     hidden = ("links", "routes")  # Those are facts of link_facts.
     return {
@@ -133,7 +133,8 @@ def _void_by_sets(file: Executable, capability: FileCapability, bounding: int, r
     return bool(outside)
 
 
-def _absolute(option: str, path: str) -> str:
+def absolute(option: str, path: str) -> str:
+    """An absolute path out of an option. Raises ValueError."""
     if not path.startswith("/"):
         raise ValueError(f"{option}: {path!r} is a relative path, expected an absolute one")
     return path
@@ -151,7 +152,11 @@ def _bounding() -> int:
     return 0
 
 
-def _processes(options: dict[str, Any], unseen: list[Unseen], *, default: bool) -> list[Process]:
+def read_processes(options: dict[str, Any], unseen: list[Unseen], *, default: bool) -> list[Process]:
+    """The processes that PROCESS_ARGUMENTS name; without any and with `default`, those that hold netlink sockets.
+
+    Raises ValueError for a pid that there is not.
+    """
     pids: list[int] = []
     for pid in options["pids"]:
         if pid < 1 or not os.path.exists(f"/proc/{pid}"):
@@ -194,21 +199,22 @@ def _executables_of(processes: list[Process], known: set[str], unseen: list[Unse
     return list(found.values())
 
 
-def _identity(process: Process) -> dict[str, Any]:
+def identity(process: Process) -> dict[str, Any]:
+    """What the facts modules say of every process."""
     names = ("pid", "start_time", "parent", "name", "executable", "deleted", "unit", "container")
     return {name: getattr(process, name) for name in names}
 
 
 def _process_with_capabilities(process: Process) -> dict[str, Any]:
     threads = [{"tid": item.tid, "name": item.name, **_credentials(item.credentials)} for item in process.threads]
-    return {**_identity(process), "sockets": to_plain(process.sockets), "threads": threads}
+    return {**identity(process), "sockets": to_plain(process.sockets), "threads": threads}
 
 
 def _process_with_namespaces(process: Process) -> dict[str, Any]:
     keys = ("tid", "name", "user_ns", "net_ns")
     threads = [{key: getattr(item, key) for key in keys} for item in process.threads]
     return {
-        **_identity(process),
+        **identity(process),
         "user_ns": threads[0]["user_ns"] if threads else None,
         "net_ns": threads[0]["net_ns"] if threads else None,
         "mnt_ns": process.mnt_ns,

@@ -10,9 +10,9 @@ module: probe_info
 short_description: Ask the kernel what it would answer a program for a netlink operation
 version_added: "0.1.0"
 description:
-  - Forks a child that takes the network and user namespace, the ids, the capability sets and the no_new_privs flag of a
-    workload, and sends requests that the kernel has to judge but cannot carry out. Nothing is changed, also not when
-    the request is allowed.
+  - Forks a child that takes the network and user namespace, the ids, the capability sets, the no_new_privs flag and the
+    AppArmor profile of a workload, and sends requests that the kernel has to judge but cannot carry out. Nothing is
+    changed, also not when the request is allowed.
   - No netlink family and no device is opened that is not registered yet, since that could load a module. The answer
     then is V(unknown).
   - An answer of V(allowed) says that the gate of privilege lets the operation pass. Whether it succeeds also depends
@@ -115,7 +115,7 @@ probes:
       description: The thread that was imitated, null for O(executable).
       type: int
     not_reproduced:
-      description: Gates that the probe could not imitate, such as the LSM label or a seccomp filter of the workload.
+      description: Gates that the probe could not imitate, such as the SELinux label or a seccomp filter of the workload.
       type: list
       elements: str
   sample:

@@ -11,6 +11,7 @@ import contextlib
 import re
 from typing import Any
 
+import apparmor_situations
 import container_situations
 import pytest
 import thread_situations  # noqa: F401  (adds its situations to the tables)
@@ -117,12 +118,16 @@ def test_every_reason_has_a_broken_case_and_every_cause_a_healthy_look_alike() -
 
     elsewhere = {
         ("userns_restricted", "unprivileged_userns_clone"),  # needs a kernel with that switch: tests/lab
+        # Only Ubuntu's kernel has that switch: tests/unit judges rows that were measured there.
+        ("userns_restricted", "apparmor_restrict_unprivileged_userns"),
         ("unit_sandbox", "not_restarted"),  # a test of its own in test_units
         ("unit_sandbox", "user_manager"),  # the same
         ("container_without_capability", "not_applied"),  # on the way of each fix in test_containers
     }
     broken = {(case.cause, case.reason) for case in [*BROKEN, *unit_situations.BROKEN, *container_situations.BROKEN]}
     healthy = {case.cause for case in [*HEALTHY, *unit_situations.HEALTHY, *container_situations.HEALTHY]}
+    broken |= {("apparmor_denied", case.reason) for case in apparmor_situations.BROKEN}
+    healthy |= {"apparmor_denied" for _case in apparmor_situations.HEALTHY}
     reasons = {(cause.name, reason) for cause in CAUSES for reason in cause.reasons}
     assert reasons - broken == elsewhere
     assert {cause.name for cause in CAUSES} - healthy == {"unknown"}

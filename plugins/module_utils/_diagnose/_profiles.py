@@ -19,7 +19,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._apparmor impo
     split_label,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
-from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAPABILITIES
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_ADMIN, CAPABILITIES
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Probe, Profile, ProfileRule
 
 UNCONFINED = "unconfined"
@@ -77,7 +77,10 @@ def wants(subject: Subject) -> list[Want]:
     found: dict[str, Want] = {}
     types = types_of(subject)
     for operation in subject.workload.operations:
-        needed = [Want("userns", "unshare", "userns,", operation)] if operation == "userns" else []
+        needed = []
+        if operation == "userns":  # With a network namespace, which wants the capability in the new user namespace.
+            needed.append(Want("userns", "unshare", "userns,", operation))
+            needed.append(Want("capability", "unshare", "capability sys_admin,", operation, CAP_SYS_ADMIN))
         if operation in OVER_NETLINK:
             for kind in types:
                 rule = f"network netlink {kind},"
@@ -136,7 +139,7 @@ def _bears_on(want: Want, probe: Probe) -> bool:
         return probe.operation in OVER_NETLINK
     if want.gate == "ack":
         return probe.operation in (*OVER_NETLINK, "tun")
-    return probe.operation == ("userns" if want.reason == "userns" else "netns")
+    return probe.operation == ("userns" if want.operation == "userns" else "netns")
 
 
 def _answer(subject: Subject, want: Want, probe: Probe) -> Optional[str]:

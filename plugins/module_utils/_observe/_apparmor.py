@@ -54,7 +54,7 @@ def observe_profiles(state: State) -> None:
     for workload in state.workloads:
         workload.label = _label_of(state, workload, modes)
         if workload.label not in (None, UNCONFINED):
-            workload.socket_types = _types_of(state, workload)
+            workload.socket_types = types_opened(workload.processes, workload.executable)
     names = {name for item in state.workloads for name, _mode in split_label(item.label or UNCONFINED)} - {UNCONFINED}
     if state.host.restrictions.get(RESTRICTION) and any("userns" in item.operations for item in state.workloads):
         names.add(FOR_ALL)
@@ -126,19 +126,19 @@ def _label_of(state: State, workload: Workload, modes: Optional[dict[str, str]])
         name = named.lstrip("-")
         if name in modes or not named.startswith("-"):
             return label_text(name, modes) if name in modes else None
-    return label_after(state, workload.executable, modes)
+    file = state.executables.get(workload.executable)
+    return label_after((file.real_path if file else None) or workload.executable, modes, state.unseen)
 
 
-def label_after(state: State, path: str, modes: dict[str, str]) -> Optional[str]:
+def label_after(real: str, modes: dict[str, str], unseen: list[Unseen]) -> Optional[str]:
     """The label that execve of a file gives to who is not confined; None where two profiles have the same claim.
 
-    The path counts that the kernel knows, without symbolic links; of a script it is the script's own.
+    real: path without symbolic links, as the kernel knows it; of a script it is the script's own. modes: the profiles
+    that are loaded, see loaded_modes().
     """
-    file = state.executables.get(path)
-    real = (file.real_path if file else None) or os.path.realpath(path)
     if real in modes:
         return label_text(real, modes)
-    claims = [(_claim(item.executable or "", real), item.name) for item in profiles_of(real, state.unseen)]
+    claims = [(_claim(item.executable or "", real), item.name) for item in profiles_of(real, unseen)]
     loaded = sorted((item for item in claims if item[1] in modes), reverse=True)
     if not loaded:
         return UNCONFINED
@@ -171,14 +171,15 @@ def profile_of_unit(unit: Unit) -> Optional[str]:
     return lines[-1].value.strip() or None if lines else None
 
 
-def _types_of(state: State, workload: Workload) -> list[str]:
-    """Types of the netlink sockets that a workload opens: of those that it holds, else as its program shows."""
-    held = {kind for pid in workload.processes for kind in socket_types(pid)}
+def types_opened(pids: Sequence[int], path: Optional[str]) -> list[str]:
+    """Types of the netlink sockets that processes open: of those that they hold, else as the program shows, which is
+    the file at a path or that of the first process. Empty where that does not tell.
+    """
+    held = {kind for pid in pids for kind in socket_types(pid)}
     if held:
         return sorted(held)
-    process = state.processes.get(workload.processes[0]) if workload.processes else None
-    path = f"/proc/{process.pid}/exe" if process else workload.executable
-    return ["raw"] if path and opens_raw(path) else []
+    program = f"/proc/{pids[0]}/exe" if pids else path
+    return ["raw"] if program and opens_raw(program) else []
 
 
 def opens_raw(path: str) -> bool:

@@ -78,7 +78,7 @@ def _finding(subject: Subject, profile: Profile, reason: str, items: list[tuple[
         reason,
         gate=want.gate,
         capability=want.capability,
-        certainty=_certainty(subject, profile, items),
+        certainty="possible" if by_type else _certainty(subject, profile, items),
         effect="may_refuse" if depends else "refuses",
         policy_owner=_policy_owner(profile, reason),
         summary=_summary(subject, profile, reason, rules, by_type),
