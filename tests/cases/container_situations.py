@@ -23,12 +23,20 @@ NO_NETLINK = """{
 }"""
 NO_PACKET = NO_NETLINK.replace('"value": 16', '"value": 17')
 
+TAP = "ip tuntap add t7 mode tap"
+TUN = {"operations": ["tun"]}
+NFT = "nft list ruleset"
+ADDRESS = "ip -6 address add 2001:db8::1/64 dev lo && ip -6 address del 2001:db8::1/64 dev lo"
+IPV6 = {"operations": ["address"], "interface": "lo", "address": "2001:db8::1/64"}
+FORWARD = "sysctl -q -w net.ipv4.ip_forward=1"
+NO_FORWARD = "--cap-add NET_ADMIN --sysctl net.ipv4.ip_forward=0"
+
 
 @dataclass
 class BoxCase:
     """One container. options: of "run"; service: of a compose file instead, as YAML below the service's name (indented
-    by four); engine: docker or podman; remapped: under userns-remap; fix: the role must mend it; say: what the advice
-    must hold where it cannot.
+    by four); engine: docker, podman or nspawn; remapped: under userns-remap; fix: the role must mend it; say: what the
+    advice must hold where it cannot.
     """
 
     name: str
@@ -103,6 +111,28 @@ BROKEN = [
         "userns_remap",
         engine="podman",
     ),
+    BoxCase("tun-without-it", "--device /dev/net/tun", WITHOUT, "not_granted", command=TAP, workload=TUN),
+    BoxCase("busybox", "", WITHOUT, "not_granted", command="busybox ip link set lo mtu 65535"),
+    BoxCase("nftables", "", WITHOUT, "not_granted", command=NFT, workload={"operations": ["nftables"]}),
+    BoxCase(
+        "ipv6-off",
+        "--cap-add NET_ADMIN --sysctl net.ipv6.conf.all.disable_ipv6=1",
+        "sysctl",
+        "read_only",
+        command=ADDRESS,
+        symptom="IPv6 is disabled|Permission denied",
+        workload=IPV6,
+    ),
+    BoxCase(
+        "read-only-sysctl",
+        NO_FORWARD,
+        "sysctl",
+        "read_only",
+        command=FORWARD,
+        symptom="Read-only|read-only|permission denied",
+        workload={"operations": ["forward"]},
+    ),
+    BoxCase("nspawn-on-the-host-network", "", WITHOUT, "not_granted", engine="nspawn", say="CAP_NET_ADMIN"),
     BoxCase("remapped-root", "", WITHOUT, "not_granted", remapped=True, say="--cap-add NET_ADMIN"),
     BoxCase("remapped-user-with-it", "--user 1000 --cap-add NET_ADMIN", WITHOUT, "nonroot_user", remapped=True),
 ]
@@ -114,6 +144,22 @@ HEALTHY = [
     BoxCase("root-with-it-and-no-new-privileges", "--cap-add NET_ADMIN --security-opt no-new-privileges"),
     BoxCase("unfiltered", "--cap-add NET_ADMIN --security-opt seccomp=unconfined", "seccomp_denied"),
     BoxCase("own-profile", "--cap-add NET_ADMIN --security-opt seccomp=/srv/no-packet.json", "seccomp_denied"),
+    BoxCase("tun-with-it", "--device /dev/net/tun --cap-add NET_ADMIN", WITHOUT, command=TAP, workload=TUN),
+    BoxCase("nftables-with-it", "--cap-add NET_ADMIN", command=NFT, workload={"operations": ["nftables"]}),
+    BoxCase(
+        "ipv6-on",
+        "--cap-add NET_ADMIN --sysctl net.ipv6.conf.all.disable_ipv6=0",
+        "sysctl",
+        command=ADDRESS,
+        workload=IPV6,
+    ),
+    BoxCase(
+        "forwarding-on",
+        "--cap-add NET_ADMIN --sysctl net.ipv4.ip_forward=1",
+        "sysctl",
+        command="grep -q 1 /proc/sys/net/ipv4/ip_forward",
+        workload={"operations": ["forward"]},
+    ),
     BoxCase("compose-with-it", service="    cap_add: [NET_ADMIN]"),
     BoxCase("podman-root-with-it", "--cap-add NET_ADMIN", engine="podman"),
     BoxCase("podman-user-with-it", "--user 1000 --cap-add NET_ADMIN", engine="podman"),

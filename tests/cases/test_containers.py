@@ -53,6 +53,18 @@ def remapped(lab: Path, places: Path) -> Iterator[Host]:
         yield made
 
 
+NSPAWN = """\
+test -d /var/lib/machines/box || {{
+  mkdir -p /var/lib/machines/box
+  id=$(docker create lab:base true)
+  docker export "$id" | tar -x -C /var/lib/machines/box
+  docker rm "$id"
+}}
+systemd-run --quiet --unit=box -p StandardOutput=truncate:/run/box.out -p StandardError=inherit \
+  systemd-nspawn --quiet --link-journal=no -D /var/lib/machines/box -M box {options} {program}
+"""
+
+
 class Box:
     """The container of one case, made and started."""
 
@@ -62,6 +74,8 @@ class Box:
         if case.service:
             host.write("/srv/app/compose.yml", COMPOSE.format(command=case.command, service=case.service))
             host.sh("cd /srv/app && docker compose up -d --quiet-pull")
+        elif case.engine == "nspawn":
+            host.sh(NSPAWN.format(options=case.options, program=PROGRAM.format(command=case.command)))
         else:
             # The kernel of the tests may have no pids controller, for which podman would set a limit.
             engine, image, limit = ENGINES[case.engine]
@@ -72,13 +86,18 @@ class Box:
     def said(self) -> str:
         """What the container's own program printed since it was started."""
         for _attempt in range(100):
-            done = self.host.run([self.case.engine, "logs", "box"])
+            nspawn = self.case.engine == "nspawn"
+            done = self.host.run(["cat", "/run/box.out"] if nspawn else [self.case.engine, "logs", "box"])
             if "done" in done.stdout:
                 break
             time.sleep(0.05)
         return done.stdout + done.stderr
 
     def remove(self) -> None:
+        if self.case.engine == "nspawn":
+            self.host.run(["machinectl", "terminate", "box"])
+            self.host.run(["sh", "-c", "while systemctl -q is-active box; do sleep 0.1; done; systemctl reset-failed"])
+            return
         at_once = ["-t", "0"] if self.case.engine == "podman" else []
         self.host.run([self.case.engine, "rm", "-f", *at_once, "box"])
         self.host.sh("docker network prune -f; rm -rf /srv/app")

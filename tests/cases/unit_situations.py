@@ -15,6 +15,7 @@ from typing import Any, Optional
 LINK = "ip link set lo mtu 65535"
 FORWARD = "sysctl -q -w net.ipv4.ip_forward=1"
 NEW_NETNS = "unshare -n true"
+TAP = "ip tuntap add t7 mode tap && ip link del t7"
 NO_CAP = "Operation not permitted"
 NO_FAMILY = "Address family not supported"
 
@@ -51,6 +52,20 @@ def _sandbox(reason: str, line: str, **more: Any) -> UnitCase:
     return UnitCase(name, more.pop("settings", line), "unit_sandbox", reason, line=line, **more)
 
 
+def _device(reason: str, line: str, **more: Any) -> UnitCase:
+    """A service that makes a TAP device, with one line that keeps /dev/net/tun from it."""
+    name = more.pop("name", line.partition("=")[0] + ("-once" if more.get("once") else ""))
+    settings = more.pop("settings", line)
+    symptom = "No such file" if reason == "tun_node_missing" else NO_CAP
+    workload = {"operations": ["tun"]}
+    return UnitCase(name, settings, "module_missing", reason, TAP, symptom, line=line, workload=workload, **more)
+
+
+def _tap(name: str, settings: str, **more: Any) -> UnitCase:
+    """A service that makes a TAP device, and may."""
+    return UnitCase(name, settings, "module_missing", command=TAP, workload={"operations": ["tun"]}, **more)
+
+
 TRUE_WITH_CAPABILITY = "cp /usr/sbin/tc /srv/tc; setcap cap_net_admin+ep /srv/tc"
 QDISC = "/srv/tc qdisc replace dev lo root pfifo"
 
@@ -67,6 +82,11 @@ assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(progra
 subprocess.run(["ip", "link", "set", "lo", "mtu", "65535"])
 print("done", flush=True)
 time.sleep(1000)"""
+
+# A socket buffer above net.core.rmem_max, as servers of QUIC and UDP ask for it (SO_RCVBUFFORCE).
+BUFFER = """\
+import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).setsockopt(socket.SOL_SOCKET, 33, 1 << 24)"""
 
 BROKEN = [
     UnitCase("user", "User=daemon", "missing_capability", "not_root"),
@@ -95,6 +115,42 @@ BROKEN = [
         "CapabilityBoundingSet=CAP_SYS_TIME",
         settings="User=daemon\nCapabilityBoundingSet=CAP_SYS_TIME",
         name="bounding-set-of-a-user",
+    ),
+    _sandbox(
+        "capability_bounding_set",
+        "CapabilityBoundingSet=CAP_NET_RAW",
+        name="buffer-force",
+        command="python3 /srv/buffer.py",
+        prepare=f"cat > /srv/buffer.py << 'E'\n{BUFFER}\nE",
+        tidy="rm /srv/buffer.py",
+    ),
+    _sandbox(
+        "capability_bounding_set",
+        "CapabilityBoundingSet=CAP_NET_RAW",
+        name="nftables",
+        command="nft list ruleset",
+        workload={"operations": ["nftables"]},
+    ),
+    _sandbox(
+        "capability_bounding_set",
+        "CapabilityBoundingSet=CAP_NET_RAW",
+        name="bounding-set-below-the-file",
+        settings="User=daemon\nCapabilityBoundingSet=CAP_NET_RAW",
+        command=QDISC,
+        symptom="",
+        prepare=TRUE_WITH_CAPABILITY,
+        tidy="rm /srv/tc; tc qdisc del dev lo root || true",
+        once=True,
+        direct=True,
+        workload={"operations": ["qdisc"]},
+    ),
+    _sandbox(
+        "private_users",
+        "PrivateUsers=yes",
+        name="private-users-and-a-namespace",
+        settings="PrivateUsers=yes\nNetworkNamespacePath=/run/netns/blue",
+        prepare="ip netns add blue",
+        tidy="ip netns del blue",
     ),
     _sandbox("private_users", "PrivateUsers=yes"),
     _sandbox("private_users", "PrivateUsers=yes", once=True),
@@ -169,6 +225,17 @@ BROKEN = [
         tidy="sysctl -q -w net.ipv4.ip_forward=0",
         workload={"operations": ["forward"]},
     ),
+    _device("tun_node_missing", "PrivateDevices=yes"),
+    _device("tun_node_missing", "PrivateDevices=yes", once=True),
+    _device(
+        "tun_node_missing",
+        "PrivateDevices=yes",
+        settings="PrivateDevices=yes\nDeviceAllow=/dev/net/tun rw",
+        name="private-devices-that-allow-it",
+    ),
+    _device("tun_device_cgroup", "DevicePolicy=closed"),
+    _device("tun_device_cgroup", "DevicePolicy=closed", once=True),
+    _device("tun_device_cgroup", "DeviceAllow=/dev/null rw"),
 ]
 
 # A service that does not run and whose last start failed at what the diagnosis cannot judge, or that has a filter of
@@ -185,14 +252,6 @@ OPEN = [
         direct=True,
     ),
     UnitCase("other-root", "RootDirectory=/srv/none", once=True, symptom=""),
-    UnitCase(
-        "no-devices",
-        "PrivateDevices=yes",
-        command="ip tuntap add t7 mode tap",
-        symptom="No such file",
-        once=True,
-        workload={"operations": ["tun"]},
-    ),
     UnitCase(
         "filter-of-its-own",
         "RestrictAddressFamilies=AF_UNIX AF_NETLINK",
@@ -247,5 +306,14 @@ HEALTHY = [
         "SystemCallFilter=@system-service\nSystemCallArchitectures=native\nRestrictAddressFamilies=AF_UNIX AF_NETLINK\n"
         "RestrictRealtime=yes\nRestrictSUIDSGID=yes\nProtectKernelTunables=yes\nProtectKernelModules=yes",
     ),
+    _tap("devices", ""),
+    _tap("devices-but-no-clock", "ProtectClock=yes"),
+    _tap("devices-once", "", once=True),
+    _tap("device-policy-that-allows-it", "DevicePolicy=closed\nDeviceAllow=/dev/net/tun rw"),
+    _tap(
+        "device-policy-that-allows-all-of-its-kind",
+        "DevicePolicy=strict\nDeviceAllow=char-misc rwm\nDeviceAllow=/dev/null",
+    ),
+    _tap("private-devices-with-it", "PrivateDevices=yes\nBindPaths=/dev/net/tun\nDeviceAllow=/dev/net/tun rw"),
     UnitCase("private-users-off", "PrivateUsers=no\nProtectHostname=yes"),
 ]
