@@ -26,6 +26,15 @@ def use(module: AnsibleModule) -> None:
     _module = module
 
 
+def find(name: str) -> Optional[str]:
+    """Where run() finds a program, None when it does not."""
+    return shutil.which(name, path=_path())
+
+
+def _path() -> str:
+    return f"{os.environ.get('PATH', '')}:{_DIRECTORIES}".strip(":")
+
+
 def run(
     words: Sequence[str], *, timeout: int = 60, stdin: Optional[str] = None, cwd: Optional[str] = None
 ) -> tuple[int, str, str]:
@@ -36,8 +45,8 @@ def run(
     """
     if _module is None:
         raise RuntimeError("use() was not called")
-    path = f"{os.environ.get('PATH', '')}:{_DIRECTORIES}".strip(":")
-    program = shutil.which(words[0], path=path)
+    path = _path()
+    program = find(words[0])
     if program is None:
         return NO_PROGRAM, "", f"there is no program {words[0]}"
     if cwd is not None and not os.path.isdir(cwd):

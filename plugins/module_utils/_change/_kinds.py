@@ -8,10 +8,33 @@ from __future__ import annotations
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change
 from ansible_collections.netlink.remediation.plugins.module_utils._change._activation import ActivationChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._file import FileChange
+from ansible_collections.netlink.remediation.plugins.module_utils._change._kernel_module import KernelModuleChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._link import LinkChange
+from ansible_collections.netlink.remediation.plugins.module_utils._change._selinux_module import (
+    SelinuxModuleChange,
+    SelinuxPermissiveChange,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._change._selinux_values import (
+    SelinuxBooleanChange,
+    SelinuxContextChange,
+    SelinuxLabelChange,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._change._sysctl import SysctlChange
 from ansible_collections.netlink.remediation.plugins.module_utils._change._xattr import XattrChange
 
 KINDS: dict[str, type[Change]] = {
-    kind.kind: kind for kind in (FileChange, XattrChange, SysctlChange, LinkChange, ActivationChange)
+    kind.kind: kind
+    for kind in (
+        FileChange,
+        XattrChange,
+        SysctlChange,
+        LinkChange,
+        KernelModuleChange,
+        SelinuxModuleChange,
+        SelinuxBooleanChange,
+        SelinuxContextChange,
+        SelinuxLabelChange,
+        SelinuxPermissiveChange,
+        ActivationChange,
+    )
 }
