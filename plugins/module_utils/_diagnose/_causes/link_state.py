@@ -26,7 +26,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 CAUSE = Cause(
     "6",
     "link_state",
-    "The link that the workload names is missing, down, taken or protected, so the kernel refuses even root.",
+    "The link that the workload names is missing, down, up, taken or protected, so the kernel refuses even root.",
     {
         "missing": "No link of that name or altname exists.",
         "wrong_netns": "The link exists, but in another network namespace.",
@@ -36,12 +36,15 @@ CAUSE = Cause(
         "enslaved": (
             "The link is a port of another master: an ioctl (brctl) answers EBUSY, netlink moves it in silence."
         ),
+        "up": "The link is up, and a bond or team takes only links that are down as its ports.",
         "protected_group": "The links of group default cannot be deleted as a group.",
     },
 )
 
 # Kinds of links that take over the receive handler of the link they lie on (rx_handler, net/core/dev.c).
 RX_HANDLER_KINDS = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+# Kinds of masters that take only ports that are down (bond_enslave, team_port_add), with their answer.
+DOWN_PORT_KINDS = {"bond": "EPERM", "team": "EBUSY"}
 # Kinds of masters that take over the receive handler of their ports.
 MASTER_KINDS = ("bridge", "bond", "team", "openvswitch", "hsr", "failover")
 
@@ -144,13 +147,30 @@ def _port(subject: Subject, link: Link) -> Optional[Finding]:
         if other.lower == link.index and other.kind in RX_HANDLER_KINDS
     ]
     if not uppers:
-        return None
+        return _up(subject, link, find_link(subject.namespace, master))
     return _finding(
         subject,
         "busy",
         f"{', '.join(uppers)} already receives the packets of {link.name}, so it cannot become a port of {master}.",
         [Evidence(_where(subject), f"{upper} lies on {link.name}") for upper in uppers],
         advice=f"Remove {', '.join(uppers)}, or put it on {master} instead of {link.name}.",
+    )
+
+
+def _up(subject: Subject, link: Link, master: Optional[Link]) -> Optional[Finding]:
+    """A link that is up is no port of a bond or team yet: their drivers refuse it, whoever asks."""
+    errno = DOWN_PORT_KINDS.get(master.kind or "") if master else None
+    if master is None or errno is None or "UP" not in link.flags:
+        return None
+    return _finding(
+        subject,
+        "up",
+        f"{link.name} is up, and {master.name}, a {master.kind}, answers {errno} to a port that is not down.",
+        [Evidence(_where(subject), f"{link.name} <{','.join(link.flags)}>")],
+        advice=(
+            f"Set it down first (ip link set dev {link.name} down), which takes its routes and its IPv6 addresses "
+            f"away; {master.name} sets it up again."
+        ),
     )
 
 
