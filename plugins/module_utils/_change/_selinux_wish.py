@@ -118,7 +118,7 @@ def merge(before: Rules, requests: Sequence[Request]) -> Rules:
         after = _wanted(after, request)
     for request in requests:
         if _wanted(after, request) != after:
-            others = ", ".join(other.where for other in requests if other.domain == request.domain != other.where)
+            others = ", ".join(other.where for other in requests if other.domain == request.domain)
             raise ChangeError(f"{others} contradict each other about {request.domain}: each rule needs one answer")
     return after
 
