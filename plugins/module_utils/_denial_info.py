@@ -65,7 +65,7 @@ def seconds_of(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,9})([smhdw]?)", text.strip())
     if match is None:
         raise ValueError(
-            f"since: {text[:80]!r} is no time, expected a number of seconds, or a number with s, m, h, d or w, as in 24h"
+            f"since: {text[:80]!r} is no time, expected a number of seconds, or one with s, m, h, d or w, as in 24h"
         )
     return int(match[1]) * UNITS_OF_TIME[match[2]]
 

@@ -18,10 +18,10 @@ description:
   - A denial is evidence, not a cause. A record tells that a program was refused, M(netlink.remediation.diagnosis_info)
     why. A lack of records proves nothing either, since C(dontaudit) and C(deny) rules leave none, AppArmor records a
     repeated denial once, and the kernel itself records nothing when a capability is missing.
-  - Anybody on a host can write a log line or run a program that fails. The texts are cut, and control characters in them
-    are replaced by blanks; do not use them as templates or commands.
-  - Denials of the probes of this collection are left out, as is C(sys_module) of programs that load no modules, which is
-    a by-product of looking for a link.
+  - Anybody on a host can write a log line or run a program that fails. The texts are cut, and control characters in
+    them are replaced by blanks; do not use them as templates or commands.
+  - Denials of the probes of this collection are left out, as is C(sys_module) of programs that load no modules, which
+    is a by-product of looking for a link.
   - Nothing is changed. Run it as root; to others most logs are closed, which RV(unseen) says.
 options:
   since:
@@ -142,8 +142,8 @@ denials:
     object:
       description:
         - Of what, such as V(capability), V(netlink raw), V(netlink_route_socket), V(user_namespace), V(/dev/net/tun);
-          V(filter) for V(seccomp); for V(program) the layer that spoke, as RV(netlink.remediation.explain_info#module:layer)
-          has it.
+          V(filter) for V(seccomp); for V(program) the layer that spoke, as
+          RV(netlink.remediation.explain_info#module:layer) has it.
       type: str
     first:
       description: Time of the oldest record, in seconds since the epoch.

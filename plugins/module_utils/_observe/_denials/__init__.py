@@ -51,9 +51,12 @@ def read(
         read_kernel_log(groups, unseen, ask)
     if "journal" in sources:
         # Imported here, as below: an AnsiballZ payload is compiled in each run.
-        from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._journal import read_journal
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._journal import (
+            is_there,
+            read_journal,
+        )
 
-        if ask is None or not read_journal(ask, since, groups, recognise, unseen):
+        if not (ask and is_there() and read_journal(ask, since, groups, recognise, unseen)):
             from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._syslog import (
                 read_syslog,
             )

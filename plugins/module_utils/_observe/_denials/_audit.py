@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Union
+from dataclasses import dataclass
+from typing import Optional, Union
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._groups import Groups
@@ -23,12 +23,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
     parse_record,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._syscalls import SYSCALLS
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import (
-    fields,
-    number,
-    shown,
-    text_of,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import Fields, shown, text_of
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
 
 LONGEST_COMMAND = 200
@@ -54,7 +49,7 @@ Event = tuple[float, int]
 @dataclass
 class _Waiting:
     denials: list[Denial]
-    values: dict[str, str] = field(default_factory=dict)
+    values: Optional[Fields] = None
 
 
 class Events:
@@ -68,10 +63,10 @@ class Events:
 
     def line(self, line: bytes) -> None:
         """One line of auditd's log, or of ausearch --raw."""
-        if b"avc:" in line or b"apparmor=" in line or b"=SECCOMP " in line or b"=1326 " in line:
-            if HINT.search(line):
-                self._module_record(line)
-        elif self._waiting and line.startswith((b"type=", b"node=")):
+        promising = b"avc:" in line or b"apparmor=" in line or b"type=SECCOMP " in line or b"type=1326 " in line
+        if promising and self._module_record(line):
+            return
+        if self._waiting and line.startswith((b"type=", b"node=")):
             self._call_record(line)
 
     def kernel_line(self, text: str) -> bool:
@@ -95,11 +90,14 @@ class Events:
         while self._waiting:
             self._finish(next(iter(self._waiting)))
 
-    def _module_record(self, line: bytes) -> None:
+    def _module_record(self, line: bytes) -> bool:
+        """Whether it is a record of a security module."""
         match = _HEAD.match(line)
         if match is None or not (match[1] in _MODULES or match[1].startswith((b"APPARMOR_", b"15"))):
-            return
-        self._keep(_event(*match.groups()[1:]), text_of(line), text_of(line[match.end() :]))
+            return False
+        if HINT.search(line):
+            self._keep(_event(*match.groups()[1:]), text_of(line), text_of(line[match.end() :]))
+        return True
 
     def _keep(self, event: Event, text: str, body: str) -> None:
         seen = self._groups.first_sight
@@ -123,15 +121,17 @@ class Events:
         if waiting is None:
             return
         if match[1] in _CALLS:
-            for name, value in fields(text_of(line[match.end() :].partition(b"\x1d")[0])).items():
-                waiting.values.setdefault(name, value)
+            values = Fields(text_of(line[match.end() :].partition(b"\x1d")[0]))
+            if waiting.values is not None:
+                values.add(waiting.values)
+            waiting.values = values
         elif match[1] in _ENDS:
             self._finish(event)
 
     def _finish(self, event: Event) -> None:
         waiting = self._waiting.pop(event)
         for denial in waiting.denials:
-            if waiting.values:
+            if waiting.values is not None:
                 _complete(denial, waiting.values)
             if counts(denial):
                 self._groups.add(denial)
@@ -141,17 +141,17 @@ def _event(seconds: Union[str, bytes], milliseconds: Union[str, bytes], serial: 
     return int(seconds) + int(milliseconds) / 1000, int(serial)
 
 
-def _complete(denial: Denial, values: dict[str, str]) -> None:
+def _complete(denial: Denial, values: Fields) -> None:
     """Add what the records of the system call say."""
-    executable = values.get("exe", "")
+    executable = values.text("exe")
     denial.executable = executable if executable.startswith("/") else denial.executable
-    denial.pid = denial.pid if denial.pid is not None else number(values.get("pid"))
-    denial.uid = number(values.get("euid")) if denial.uid is None else denial.uid
+    denial.pid = denial.pid if denial.pid is not None else values.number("pid")
+    denial.uid = values.number("euid") if denial.uid is None else denial.uid
     denial.name = denial.name or values.get("comm")
-    denial.command = shown(values["proctitle"], LONGEST_COMMAND) if "proctitle" in values else None
-    denial.syscall = SYSCALLS.get(values.get("arch", ""), {}).get(number(values.get("syscall")) or -1, denial.syscall)
-    code, succeeded = number(values.get("exit")), values.get("success")
+    denial.command = shown(values.text("proctitle"), LONGEST_COMMAND) or None
+    denial.syscall = SYSCALLS.get(values.text("arch"), {}).get(values.number("syscall") or -1, denial.syscall)
+    code, succeeded = values.number("exit"), values.text("success")
     if succeeded == "no" or denial.syscall not in _ANSWERED_LATER:
-        denial.succeeded = {"yes": True, "no": False}.get(succeeded or "")
+        denial.succeeded = {"yes": True, "no": False}.get(succeeded)
     if succeeded == "no" and code is not None and -4096 < code < 0 and denial.errno is None:
         denial.errno = errno_name(code)

@@ -13,7 +13,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 
 MOST_GROUPS = 1000
 MOST_NAMES = 50  # of programs with the same subject, permission and object; the names of further ones are not kept
-MOST_EVENTS = 1 << 16  # of the audit system that are remembered, to count once what two logs hold
+MOST_EVENTS = 1 << 14  # of the audit system that are remembered, to count once what two logs hold
+
+# What a group tells is that of its newest record.
+_OF_THE_NEWEST = (
+    *("last", "source", "errno", "succeeded", "pid", "uid", "name", "executable", "command", "syscall", "unit"),
+    *("container", "opener", "user_ns", "owner_ns", "text"),
+)
 
 Key = tuple[Optional[str], ...]
 Sight = tuple[float, int, str, str]  # time, serial number, permission, object
@@ -83,7 +89,5 @@ def _merge(known: Denial, new: Denial) -> None:
     known.first = min(known.first, new.first)
     if new.last < known.last:
         return
-    for name in ("last", "source", "errno", "succeeded", "pid", "uid", "name", "executable", "command", "syscall"):
-        setattr(known, name, getattr(new, name))
-    for name in ("unit", "container", "opener", "user_ns", "owner_ns", "text"):
+    for name in _OF_THE_NEWEST:
         setattr(known, name, getattr(new, name))

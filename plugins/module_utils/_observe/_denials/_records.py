@@ -15,7 +15,7 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._syscalls import SYSCALLS
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import fields, number, shown
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import Fields, shown
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
 
 # Something of it is in each record that counts; a look at the bytes is cheaper than taking a record apart.
@@ -47,11 +47,11 @@ def parse_record(body: str) -> list[Denial]:
     """
     body = body.partition("\x1d")[0]  # What follows is auditd's translation of numbers (log_format = ENRICHED).
     if body.startswith('apparmor="'):
-        found = _apparmor(fields(body))
+        found = _apparmor(Fields(body))
     elif body.startswith("avc: "):
         found = _selinux(body)
     else:
-        found = _seccomp(fields(body)) if " code=0x" in body and " syscall=" in body else []
+        found = _seccomp(Fields(body)) if " code=0x" in body and " syscall=" in body else []
     for denial in found:
         denial.text = shown(body)
     return found
@@ -66,7 +66,7 @@ def counts(denial: Denial) -> bool:
     return True
 
 
-def _denial(module: str, permission: str, what: str, values: dict[str, str]) -> Denial:
+def _denial(module: str, permission: str, what: str, values: Fields) -> Denial:
     return Denial(
         "audit",
         module,
@@ -74,7 +74,7 @@ def _denial(module: str, permission: str, what: str, values: dict[str, str]) -> 
         shown(what, 200),
         0.0,
         0.0,
-        pid=number(values.get("pid")),
+        pid=values.number("pid"),
         name=values.get("comm"),
         executable=_path(values.get("exe")),
     )
@@ -84,9 +84,9 @@ def _path(value: Optional[str]) -> Optional[str]:
     return value if value and value.startswith("/") else None
 
 
-def _apparmor(values: dict[str, str]) -> list[Denial]:
+def _apparmor(values: Fields) -> list[Denial]:
     """AUDIT counts for the one thing that it says instead of DENIED: the move into a profile that refuses the rest."""
-    verdict, operation = values["apparmor"], values.get("operation", "")
+    verdict, operation = values.text("apparmor"), values.text("operation")
     moved = verdict == "AUDIT" and operation == "userns_create" and "target" in values
     if verdict not in (*_REFUSED, "ALLOWED") and not moved:
         return []
@@ -96,22 +96,22 @@ def _apparmor(values: dict[str, str]) -> list[Denial]:
     denial = _denial("apparmor", permission, what, values)
     denial.subject, denial.target = values.get("profile"), values.get("target")
     denial.enforced = verdict != "ALLOWED"
-    error = number(values.get("error"))
+    error = values.number("error")
     denial.errno = errno_name(error) if error else None
     return [denial]
 
 
-def _apparmor_object(operation: str, values: dict[str, str]) -> tuple[str, str]:
+def _apparmor_object(operation: str, values: Fields) -> tuple[str, str]:
     """(permission, object) of a record of AppArmor; an empty object where it is none of ours."""
     if operation == "capable":
-        name = values.get("capname", "")
+        name = values.text("capname")
         return name, "capability" if name in CAPABILITIES else ""
     if operation == "userns_create":
         return operation, "user_namespace"
     if values.get("family") == "netlink":
         asked = values.get("denied_mask") or values.get("denied") or values.get("requested_mask") or operation
-        return asked, f"netlink {values.get('sock_type', '')}".strip()
-    name = values.get("name", "")
+        return asked, f"netlink {values.text('sock_type')}".strip()
+    name = values.text("name")
     ours = name.startswith(_FILES) or _NAMESPACE_FILE.match(name)
     return values.get("denied_mask") or values.get("denied") or operation, name if ours else ""
 
@@ -120,8 +120,8 @@ def _selinux(body: str) -> list[Denial]:
     match = _AVC.match(body)
     if match is None:
         return []
-    values = fields(body[match.end() :])
-    kind, target = values.get("tclass", ""), values.get("tcontext", "")
+    values = Fields(body[match.end() :])
+    kind, target = values.text("tclass"), values.text("tcontext")
     found = []
     for permission in match[1].split():
         if _of_selinux(kind, permission, target, values):
@@ -132,24 +132,24 @@ def _selinux(body: str) -> list[Denial]:
     return found
 
 
-def _of_selinux(kind: str, permission: str, target: str, values: dict[str, str]) -> bool:
+def _of_selinux(kind: str, permission: str, target: str, values: Fields) -> bool:
     if kind in ("capability", "cap_userns"):
         return permission in CAPABILITIES
     if permission == "module_request":
-        return bool(_MODULES.match(values.get("kmod", "")))
+        return bool(_MODULES.match(values.text("kmod")))
     if kind in ("file", "chr_file"):
         return any(f":{name}" in target for name in _FILE_TYPES)
     return kind.startswith("netlink_") or kind in ("tun_socket", "user_namespace")
 
 
-def _seccomp(values: dict[str, str]) -> list[Denial]:
-    name = SYSCALLS.get(values.get("arch", ""), {}).get(number(values.get("syscall")) or 0)
+def _seccomp(values: Fields) -> list[Denial]:
+    name = SYSCALLS.get(values.text("arch"), {}).get(values.number("syscall") or 0)
     if name not in _SECCOMP:
         return []
     denial = _denial("seccomp", name, "filter", values)
-    denial.syscall, denial.uid = name, number(values.get("uid"))
+    denial.syscall, denial.uid = name, values.number("uid")
     try:
-        denial.enforced = int(values.get("code", "0x0")[:18], 16) != _SECCOMP_LOG
+        denial.enforced = int(values.text("code")[:18], 16) != _SECCOMP_LOG
     except ValueError:
         pass
     return [denial]

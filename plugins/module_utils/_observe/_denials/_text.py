@@ -30,22 +30,40 @@ _HEXADECIMAL = re.compile(r"(?:[0-9A-F]{2})+")
 _ENCODED = frozenset(["comm", "exe", "label", "name", "path", "peer", "proctitle", "profile", "target"])
 
 
-def fields(text: str) -> dict[str, str]:
-    """The fields of a record, NAME=VALUE separated by blanks; of two with one name the first."""
-    found: dict[str, str] = {}
-    for match in _FIELD.finditer(text):
-        name, value = match.groups()
-        if name not in found:
-            found[name] = _decoded(name, value)
-    return found
+class Fields:
+    """The fields of a record, NAME=VALUE separated by blanks; of two with one name the first. Decoded on demand."""
 
+    def __init__(self, text: str) -> None:
+        """text: of the record, or a part of it."""
+        found = _FIELD.findall(text)
+        found.reverse()
+        self._values: dict[str, str] = dict(found)
 
-def _decoded(name: str, value: str) -> str:
-    if value.startswith('"'):
-        return value[1:-1]
-    if name in _ENCODED and _HEXADECIMAL.fullmatch(value):
-        return shown(bytes.fromhex(value).replace(b"\0", b" ").decode("utf-8", "replace").strip(), LONGEST_NAME)
-    return value
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def get(self, name: str) -> Optional[str]:
+        """A value without its quotes, decoded if it was encoded; None where there is none."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if value.startswith('"'):
+            value = value[1:-1]
+        elif name in _ENCODED and _HEXADECIMAL.fullmatch(value):
+            value = bytes.fromhex(value).replace(b"\0", b" ").decode("utf-8", "replace").strip()
+        return shown(value, LONGEST_NAME)
+
+    def text(self, name: str) -> str:
+        """The same, empty where there is none."""
+        return self.get(name) or ""
+
+    def number(self, name: str) -> Optional[int]:
+        """A value that is a decimal number; None for others."""
+        return number(self._values.get(name))
+
+    def add(self, other: Fields) -> None:
+        """Take on the fields of another record that this one has not."""
+        self._values = {**other._values, **self._values}
 
 
 def shown(text: str, limit: int = LONGEST_TEXT) -> str:

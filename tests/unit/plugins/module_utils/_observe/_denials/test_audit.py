@@ -88,10 +88,10 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "apparmor socket of Ubuntu": (
         (
-            'type=AVC msg=audit(1795458249.721:192): apparmor="DENIED" operation="create" class="net" profile="t_nonet" '
+            'type=AVC msg=audit(1795458249.721:192): apparmor="DENIED" operation="create" class="net" profile="t_no" '
             'pid=411 comm="ip" family="netlink" sock_type="dgram" protocol=0 requested="create" denied="create"'
         ),
-        {"permission": "create", "object": "netlink dgram", "subject": "t_nonet"},
+        {"permission": "create", "object": "netlink dgram", "subject": "t_no"},
     ),
     "apparmor user namespace": (
         (
