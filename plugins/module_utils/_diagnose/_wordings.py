@@ -536,7 +536,7 @@ EXTACKS: tuple[Extack, ...] = (
         r"enslaved while up|Device is up\. Set it down",
         None,
         "link_state",
-        ("busy",),
+        ("up",),
         "the link must be down first",
         "link",
     ),

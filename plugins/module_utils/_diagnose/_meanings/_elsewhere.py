@@ -16,6 +16,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._mea
     DRIVER,
     FILECAPS,
     FILTER,
+    FOREIGN,
     LINK_MISSING,
     LINKS,
     LSM_LOG,
@@ -330,13 +331,21 @@ SECURITY: tuple[Rule, ...] = (
     ),
 )
 
+# Where the layer is not known, no reason of a cause fits better than another.
 _ANY_PRIVILEGE = (
-    *PRIVILEGE,
+    can("missing_capability", MISSING.why),
+    can("file_capability_void", VOID.why),
+    can("container_without_capability", CONTAINER.why),
+    can("unit_sandbox", "the unit takes away a capability, an address family, a system call or the network"),
+    can("foreign_netns", FOREIGN.why),
+    can("userns_restricted", USERNS_PROFILE.why),
+    can("apparmor_denied", "the profile lacks the rule for a capability, a socket or a user namespace"),
+    can("selinux_denied", "the domain may not use the capability, or this class of socket"),
     SECCOMP,
-    can("sysctl", "IPv6 is switched off for the interface, or /proc/sys is read-only", "ipv6_disabled read_only"),
-    can("module_missing", "/dev/net/tun may not be opened", "tun_node_mode tun_device_cgroup"),
+    can("sysctl", "IPv6 is switched off for the interface, or /proc/sys is read-only"),
+    can("module_missing", "the kernel has no such driver or family, or /dev/net/tun may not be opened"),
     DRIVER,
-    BARE_STATE,
+    can("link_state", BARE_STATE.why),
     PLATFORM,
     UNPERSUADED,
 )

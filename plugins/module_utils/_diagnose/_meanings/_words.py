@@ -185,7 +185,7 @@ BARE_STATE = can(
     "link_state",
     "rarely: the state of the object, when the kernel sends no text or the program does not print it"
     " (a port that is up, the default group, a fallback tunnel)",
-    "busy enslaved protected_group",
+    "up busy enslaved protected_group",
 )
 
 SECCOMP = can("seccomp_denied", "a system call filter answers in place of the kernel", "filter")

@@ -16,11 +16,34 @@ from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._explain import ECHO_LIMIT, explain
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._meanings import CAUSES
-from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._wordings import LAYERS, WORDINGS
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._recognise import recognise
+from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._wordings import LAYERS, SUBJECTS, WORDINGS
 
 WORDS = Path(__file__).with_name("wordings")
 MEASURED = json.loads((WORDS / "measured.json").read_text())["rows"]
-COLLECTED = json.loads((WORDS / "collected.json").read_text())["rows"]
+THREADS = json.loads((WORDS.parents[4] / "cases" / "real_threads.json").read_text())["threads"]
+# The numbers of the catalogue; 3e is a kernel that takes signed modules only.
+BY_NUMBER = {
+    "1": "missing_capability",
+    "1b": "file_capability_void",
+    "2": "container_without_capability",
+    "2b": "unit_sandbox",
+    "3a": "selinux_denied",
+    "3b": "apparmor_denied",
+    "3c": "userns_restricted",
+    "3d": "seccomp_denied",
+    "3e": "module_missing",
+    "4": "sysctl",
+    "5": "foreign_netns",
+    "6": "link_state",
+    "7": "driver_refused",
+    "8": "module_missing",
+    "9": "already_exists",
+    "10": "platform_refuses",
+}
+# A container without /dev/net/tun lacks no capability: the catalogue has it as module_missing, tun_node_missing.
+OTHER_ENTRY = ("B059",)
+COLLECTED = [{**row, "message": row["error_text"]} for row in THREADS]
 
 # Words that fit several layers: the answer says all of them, the measured one among them.
 AMBIGUOUS = re.compile(
@@ -83,9 +106,27 @@ def test_errno_is_the_kernels_or_none(row):
         assert explain(row["message"], row["errno"])["errno"] == row["errno"]
 
 
-@pytest.mark.parametrize("row", COLLECTED, ids=names(COLLECTED))
-def test_reported_layer_is_told(row):
-    assert explain(row["message"])["layer"] == row["layer"]
+@pytest.mark.parametrize("row", THREADS, ids=[row["id"] for row in THREADS])
+def test_a_real_thread_is_understood(row):
+    answer = explain(row["error_text"])
+    assert (answer["layer"], answer["errno"]) == (row["layer"], row["errno"])
+    possible = {item["cause"]: item["reasons"] for item in answer["can_mean"]}
+    assert row.get("reason") in (None, *possible[row["cause"]]) or not possible[row["cause"]]
+    threads_own = BY_NUMBER[row["category"]]
+    assert threads_own in possible or row["id"] in OTHER_ENTRY
+    assert threads_own not in causes(answer["rules_out"]) or row["id"] in OTHER_ENTRY
+
+
+def test_all_real_threads_are_there_once():
+    assert len({row["id"] for row in THREADS}) == len(THREADS) == 126
+
+
+@pytest.mark.parametrize("row", [row for row in THREADS if "told" not in row], ids=lambda row: row["id"])
+def test_what_a_program_printed_is_recognised_in_a_log_as_well(row):
+    found = recognise(row["error_text"])
+    assert found is not None
+    assert found.errno == row["errno"]
+    assert row["layer"] in (found.layer, *SUBJECTS[found.subject])
 
 
 @pytest.mark.parametrize("row", MEASURED + COLLECTED, ids=names(MEASURED + COLLECTED))

@@ -75,7 +75,7 @@ REASONS = {
     " read_only",
     "foreign_netns": "userns_remap rootless_host_network other_owner cannot_join target_netns socket_of_other_netns"
     " init_only_operation",
-    "link_state": "missing wrong_netns down no_address busy enslaved protected_group",
+    "link_state": "missing wrong_netns down up no_address busy enslaved protected_group",
     "driver_refused": "sriov_trust rfkill mode_locked",
     "platform_refuses": "gvisor wsl1 openvz fargate android",
     "module_missing": "kind modules_disabled tun_node_missing tun_node_mode tun_device_cgroup",
