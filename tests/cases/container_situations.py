@@ -13,6 +13,7 @@ from typing import Any
 
 NO_CAP = "Operation not permitted"
 LINK = "ip link set lo mtu 65535"
+TAP = "ip tuntap add t7 mode tap && ip link del t7"
 PROGRAM = "sh -c '{command} && echo ok || echo refused; echo done; exec sleep infinity'"
 
 # Everything is allowed but sockets of AF_NETLINK (16), which answer EPERM; and a filter of exceptions that has none.
@@ -57,6 +58,13 @@ class BoxCase:
 
 
 WITHOUT = "container_without_capability"
+
+
+def _tap(name: str, options: str, reason: str = "", **more: Any) -> BoxCase:
+    """A container that makes a TAP device."""
+    workload = {"operations": ["tun"]}
+    return BoxCase(name, options, "module_missing", reason, TAP, "No such file", workload=workload, **more)
+
 
 BROKEN = [
     BoxCase("root", "", WITHOUT, "not_granted", say="--cap-add NET_ADMIN"),
@@ -133,6 +141,16 @@ BROKEN = [
         workload={"operations": ["forward"]},
     ),
     BoxCase("nspawn-on-the-host-network", "", WITHOUT, "not_granted", engine="nspawn", say="CAP_NET_ADMIN"),
+    _tap("tap-without-the-node", "--cap-add NET_ADMIN", "tun_node_missing", say="--device /dev/net/tun"),
+    _tap("tap-without-anything", "", "tun_node_missing", say="--device /dev/net/tun"),
+    _tap(
+        "compose-tap-without-the-node",
+        "",
+        "tun_node_missing",
+        service="    cap_add: [NET_ADMIN]",
+        say='devices: ["/dev/net/tun"]',
+    ),
+    _tap("podman-tap-without-the-node", "--cap-add NET_ADMIN", "tun_node_missing", engine="podman", say="--device"),
     BoxCase("remapped-root", "", WITHOUT, "not_granted", remapped=True, say="--cap-add NET_ADMIN"),
     BoxCase("remapped-user-with-it", "--user 1000 --cap-add NET_ADMIN", WITHOUT, "nonroot_user", remapped=True),
 ]
@@ -142,6 +160,8 @@ HEALTHY = [
     BoxCase("root-with-only-it", "--cap-drop ALL --cap-add NET_ADMIN"),
     BoxCase("root-with-it-on-the-host-network", "--cap-add NET_ADMIN --network host"),
     BoxCase("root-with-it-and-no-new-privileges", "--cap-add NET_ADMIN --security-opt no-new-privileges"),
+    _tap("tap-with-the-node", "--cap-add NET_ADMIN --device /dev/net/tun"),
+    _tap("podman-tap-with-the-node", "--cap-add NET_ADMIN --device /dev/net/tun", engine="podman"),
     BoxCase("unfiltered", "--cap-add NET_ADMIN --security-opt seccomp=unconfined", "seccomp_denied"),
     BoxCase("own-profile", "--cap-add NET_ADMIN --security-opt seccomp=/srv/no-packet.json", "seccomp_denied"),
     BoxCase("tun-with-it", "--device /dev/net/tun --cap-add NET_ADMIN", WITHOUT, command=TAP, workload=TUN),

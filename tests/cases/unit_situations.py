@@ -307,7 +307,6 @@ HEALTHY = [
         "RestrictRealtime=yes\nRestrictSUIDSGID=yes\nProtectKernelTunables=yes\nProtectKernelModules=yes",
     ),
     _tap("devices", ""),
-    _tap("devices-but-no-clock", "ProtectClock=yes"),
     _tap("devices-once", "", once=True),
     _tap("device-policy-that-allows-it", "DevicePolicy=closed\nDeviceAllow=/dev/net/tun rw"),
     _tap(

@@ -115,7 +115,7 @@ class Modules:
 
     def hindrance(self, name: str) -> tuple[Optional[str], bool]:
         """The line of modprobe's configuration that names it, and whether that holds for its own name as well."""
-        return hindrance(self.rules, self.index, name, ())
+        return hindrance(self.rules, self.index, name, (), _loaded())
 
     def demand(self, wish: Wish) -> None:
         """Raise ChangeError unless it is a network module of this kernel that this process could load."""

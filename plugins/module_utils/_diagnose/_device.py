@@ -103,7 +103,9 @@ def allows_devices(subject: Subject) -> Optional[bool]:
     if subject.container is not None:
         return subject.container.allows_tun or None
     unit = subject.unit
-    return None if unit is None or unit.stale else not policy_refuses(subject, unit)
+    if unit is None or unit.stale or (not _restricted(unit) and enabled(unit, "ProtectClock")):
+        return None  # ProtectClock= of old releases allows the clock alone.
+    return not policy_refuses(subject, unit)
 
 
 def private_devices(subject: Subject, unit: Unit) -> bool:
@@ -133,8 +135,7 @@ def policy_refuses(subject: Subject, unit: Unit) -> bool:
 
 def _restricted(unit: Unit) -> bool:
     policy = value(unit, "DevicePolicy") or "auto"
-    closed = policy in ("closed", "strict") or enabled(unit, "PrivateDevices") or enabled(unit, "ProtectClock")
-    return closed or bool(lines(unit, "DeviceAllow"))
+    return policy in ("closed", "strict") or enabled(unit, "PrivateDevices") or bool(lines(unit, "DeviceAllow"))
 
 
 def _allowed(unit: Unit) -> bool:

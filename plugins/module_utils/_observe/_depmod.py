@@ -170,15 +170,16 @@ def parse_rules(text: str, file: str) -> list[Rule]:
 
 
 def hindrance(
-    rules: Sequence[Rule], index: ModuleIndex, module: str, aliases: Collection[str]
+    rules: Sequence[Rule], index: ModuleIndex, module: str, aliases: Collection[str], loaded: Collection[str]
 ) -> tuple[Optional[str], bool]:
     """The rule that keeps a module from being loaded by its aliases, and whether it holds for its own name as well.
 
-    A blacklist line counts for aliases only, an install line for a name too, and also for what the module needs.
+    A blacklist line counts for aliases only, an install line for a name too, and also for what the module needs and
+    what is not loaded yet.
     Source: kmod, tools/modprobe.c and libkmod/libkmod-module.c.
     """
     soft: Optional[str] = None
-    chain = {module, *index.needed_by(module)}
+    chain = {module, *(name for name in index.needed_by(module) if name not in loaded)}
     for rule in rules:
         command, names = rule.words[0], rule.words[1:]
         subject = plain_name(names[0]) if names else ""

@@ -184,7 +184,7 @@ class RunningKernel:
         return found
 
     def _hindrance(self, name: str, need: Need) -> tuple[Optional[str], bool]:
-        rule, sealed = hindrance(self._rules, self.index, name, need.aliases)
+        rule, sealed = hindrance(self._rules, self.index, name, need.aliases, self.loaded)
         if rule is None and not self._helper_there:
             return f"{HELPER}: the kernel has no program to load modules with", False
         return rule, sealed

@@ -189,7 +189,7 @@ def _of_unit(subject: Subject, unit: Unit) -> Finding:
     """A line of the unit takes the device away; BindPaths= and DeviceAllow= give it back and nothing else."""
     private = private_devices(subject, unit)
     reason, errno = ("tun_node_missing", "ENOENT") if private else ("tun_device_cgroup", "EPERM")
-    names = ("PrivateDevices",) if private else ("DevicePolicy", "DeviceAllow", "ProtectClock")
+    names = ("PrivateDevices",) if private else ("DevicePolicy", "DeviceAllow")
     settings = unit_settings(unit)
     text = f"{evidence(unit, *names)[0].text.partition('=')[0]}=" if evidence(unit, *names) else "The unit"
     if not settings:
