@@ -208,7 +208,7 @@ def _is_offered(check: Check) -> bool:
 def _finding(subject: Subject, domain: Domain, reason: str, checks: list[Check], summary: str) -> Finding:
     """A finding about checks that the policy denies, without remedy."""
     logged = _logged(subject, domain, checks)
-    refuses = bool(logged) or any(check.certain for check in checks)
+    refuses = bool(logged) or any(_is_certain(subject, check) for check in checks)
     capability = None
     if _reason(checks[0]) == "capability":
         capability = CAP_NET_ADMIN if checks[0].permission == "net_admin" else CAP_SYS_ADMIN
@@ -224,6 +224,13 @@ def _finding(subject: Subject, domain: Domain, reason: str, checks: list[Check],
         capability=capability,
         summary=summary + tail,
         evidence=[_denied_evidence(domain, checks), *_path_evidence(subject, domain), *logged],
+    )
+
+
+def _is_certain(subject: Subject, check: Check) -> bool:
+    """Whether the workload cannot do without it; iproute2's ip, known by what it does, always binds."""
+    return check.certain or (
+        check.gate == "bind" and subject.executable is not None and subject.executable.drops_capabilities
     )
 
 
