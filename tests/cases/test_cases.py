@@ -14,6 +14,7 @@ from typing import Any
 import apparmor_situations
 import container_situations
 import pytest
+import selinux_situations
 import thread_situations  # noqa: F401  (adds its situations to the tables)
 import unit_situations
 from minihost import MiniHost
@@ -129,6 +130,8 @@ def test_every_reason_has_a_broken_case_and_every_cause_a_healthy_look_alike() -
     healthy = {case.cause for case in [*HEALTHY, *unit_situations.HEALTHY, *container_situations.HEALTHY]}
     broken |= {("apparmor_denied", case.reason) for case in apparmor_situations.BROKEN}
     healthy |= {"apparmor_denied" for _case in apparmor_situations.HEALTHY}
+    broken |= {(case.cause, case.reason) for case in [*selinux_situations.BROKEN, *selinux_situations.LABELS]}
+    healthy |= {case.cause for case in selinux_situations.HEALTHY}
     reasons = {(cause.name, reason) for cause in CAUSES for reason in cause.reasons}
     assert reasons - broken == elsewhere
     assert {cause.name for cause in CAUSES} - healthy == {"unknown"}
