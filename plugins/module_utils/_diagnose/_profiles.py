@@ -136,7 +136,8 @@ def _bears_on(want: Want, probe: Probe) -> bool:
     if any(gate.startswith("LSM label") for gate in probe.not_reproduced):
         return False
     if want.reason == "network_rule":
-        return probe.operation in OVER_NETLINK
+        # Where sockets of one type were refused and others not, the probe has the answer that the others got.
+        return probe.operation in OVER_NETLINK and "type of the socket" not in probe.not_reproduced
     if want.gate == "ack":
         return probe.operation in (*OVER_NETLINK, "tun")
     return probe.operation == ("userns" if want.operation == "userns" else "netns")

@@ -96,6 +96,8 @@ def _probe_in(
             if outcome.value["taken"]:
                 label = place.label
             gates = {word: not_reproduced(context, place, word, label, cgroup) for word in operations}
+            for word, by_type in zip(operations, outcome.value["by_type"]):
+                gates[word] += ["type of the socket"] if by_type else []
     except ImitationError as exc:
         return [Probe(word, "unknown", False, "setup", str(exc), None, tid) for word in operations]
     return [
@@ -130,8 +132,8 @@ def _live_at(
     protocols: Optional[Collection[int]],
     profile: Optional[str],
 ) -> Any:
-    """In the child: {"answers": [...], "taken": whether it got into the profile}, or a sentence that says why the
-    context could not be taken.
+    """In the child: {"answers": [...], "by_type": [whether each is one for sockets of some types only, ...], "taken":
+    whether it got into the profile}, or a sentence that says why the context could not be taken.
     """
     try:
         imitate(place)
@@ -140,10 +142,15 @@ def _live_at(
         types = context.socket_types if taken else ("raw",)
         # Entering another network namespace comes last: it moves the child.
         order = sorted(range(len(operations)), key=lambda index: operations[index] == "netns")
-        answers = {index: asdict(_ask(place, operations[index], target, registered, types)) for index in order}
+        answers = {index: _ask(place, operations[index], target, registered, types) for index in order}
     except ImitationError as exc:
         return str(exc)
-    return {"answers": [answers[index] for index in range(len(operations))], "taken": taken}
+    in_order = [answers[index] for index in range(len(operations))]
+    return {
+        "answers": [asdict(item) for item in in_order],
+        "by_type": [isinstance(item, ByType) for item in in_order],
+        "taken": taken,
+    }
 
 
 def _ask(place: Place, operation: str, target: Optional[int], registered: Registered, types: Sequence[str]) -> Answer:
@@ -168,13 +175,18 @@ def _ask(place: Place, operation: str, target: Optional[int], registered: Regist
     return _requests.tun(place.root)
 
 
+@dataclass(frozen=True)
+class ByType(Answer):
+    """An answer that sockets of another type did not get."""
+
+
 def _in_common(answers: dict[str, Answer]) -> Answer:
-    """What sockets of every type in question were answered; unknown where they were not answered the same."""
-    first = next(iter(answers.values()))
-    if all((item.answer, item.layer) == (first.answer, first.layer) for item in answers.values()):
-        return first
+    """What sockets of every type in question were answered, or those that were not refused when they were opened."""
+    opened = [item for item in answers.values() if (item.answer, item.layer) != ("EACCES", "socket")]
+    if len(opened) in (0, len(answers)):
+        return next(iter(answers.values()))
     detail = ", ".join(f"{kind}: {item.answer} at {item.layer}" for kind, item in answers.items())
-    return Answer("unknown", "socket", detail=f"it depends on the type of the socket: {detail}")
+    return ByType(**{**asdict(opened[0]), "detail": detail})
 
 
 def _registered() -> set[int]:

@@ -49,7 +49,11 @@ def judge(subject: Subject) -> list[Finding]:
             reading = read(profile, want)
             reason = "explicit_deny" if reading.deny else want.reason
             found.setdefault((profile.name, reason, want.gate), []).append((want, reading))
-    return [_finding(subject, profiles[name], reason, items) for (name, reason, _gate), items in found.items()]
+    # About the type of socket that it opens is guessed only where nothing else refuses: one of them is let through.
+    sure = {key: items for key, items in found.items() if not _by_type(subject, items)}
+    return [
+        _finding(subject, profiles[name], reason, items) for (name, reason, _gate), items in (sure or found).items()
+    ]
 
 
 def _refusing(subject: Subject, profiles: list[Profile], want: Want) -> list[Profile]:
@@ -66,12 +70,17 @@ def _refusing(subject: Subject, profiles: list[Profile], want: Want) -> list[Pro
     return [profile for profile, reading in readings if not reading.allows] or profiles
 
 
+def _by_type(subject: Subject, items: list[tuple[Want, Reading]]) -> bool:
+    """Whether sockets of another type are let through, and it is not known which the program opens."""
+    want = items[0][0]
+    return want.maybe and len(items) < len(SOCKET_TYPES) and not answer(subject, want)
+
+
 def _finding(subject: Subject, profile: Profile, reason: str, items: list[tuple[Want, Reading]]) -> Finding:
     want, reading = items[0]
     rules = [item.rule for item, _reading in items]
     remedy = _remedy(subject, profile, want, rules) if reason != "explicit_deny" and reading.refuses else None
-    # Sockets of another type are let through, and which the program opens is not known.
-    by_type = want.maybe and len(items) < len(SOCKET_TYPES) and not answer(subject, want)
+    by_type = _by_type(subject, items)
     depends = by_type or (want.capability is not None and subject.mixed)
     return subject.finding(
         CAUSE,
