@@ -66,7 +66,7 @@ def _read_labels(state: State) -> None:
     if "selinux" in state.host.lsm:
         from ansible_collections.netlink.remediation.plugins.module_utils._observe._selinux import observe_domains
 
-        observe_domains(state)
+        observe_domains(state, labels=True)
 
 
 def _label(state: State, label: Optional[str]) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def collect(
         list(state.processes.values()), state.unseen, extra_netns_paths=[*paths, OWN_NETNS]
     )
     _read_executables(state)
-    _read_security(state, ask)
+    _read_security(state)
+    _read_code(state, [workload for workload in state.workloads if workload.needs])
     _read_objects(state, [workload for workload in workloads if workload.names_object])
     return state
 
@@ -332,7 +333,7 @@ def _read_file_of(state: State, process: Process, path: str) -> None:
     state.executables[file_key(path, process.mnt_ns)] = file
 
 
-def _read_security(state: State, ask: Optional[Ask]) -> None:
+def _read_security(state: State) -> None:
     """The profiles and domains of the workloads, where a security module has some."""
     # Imported here: an AnsiballZ payload is compiled in each run, and a host has one of them at most.
     if state.workloads and "apparmor" in state.host.lsm:
@@ -342,7 +343,22 @@ def _read_security(state: State, ask: Optional[Ask]) -> None:
     if state.workloads and "selinux" in state.host.lsm:
         from ansible_collections.netlink.remediation.plugins.module_utils._observe._selinux import observe_domains
 
-        observe_domains(state, ask)
+        observe_domains(state)
+
+
+def _read_code(state: State, workloads: list[Workload]) -> None:
+    """What the kernel has, or would load, for the workloads, and the device node that they find."""
+    if not workloads:
+        return
+    # Imported here, as above: most runs need none of it.
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._device import read_tun
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._modules import observe_modules
+
+    observe_modules(state)
+    for workload in workloads:
+        if "tun" in workload.operations and not workload.unresolved:
+            process = next((state.processes[pid] for pid in workload.processes if pid in state.processes), None)
+            workload.device = read_tun(process, state.unseen)
 
 
 def _same_file(ours: str, theirs: str) -> bool:

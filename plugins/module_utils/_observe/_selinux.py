@@ -43,8 +43,11 @@ TUN = "/dev/net/tun"
 Question = tuple[Check, Optional[str]]
 
 
-def observe_domains(state: State) -> None:
-    """Fill in the label and transition of each workload, and State.domains with what the policy answers for them."""
+def observe_domains(state: State, *, labels: bool = False) -> None:
+    """Fill in the label and transition of each workload, and State.domains with what the policy answers for them.
+
+    labels: find out which label the policy has for each program, and not only for those that are refused.
+    """
     policy, library = Policy(state.unseen), Library(state.unseen)
     refused: dict[Denied, None] = {}
     for workload in state.workloads:
@@ -52,6 +55,8 @@ def observe_domains(state: State) -> None:
             continue
         process = next((state.processes[pid] for pid in workload.processes if pid in state.processes), None)
         start = None if process else _look_at_start(state, workload, None, policy, library)
+        if labels and start:
+            start.file.expected_label = library.label_of_path(start.file.real_path or start.file.path)
         label = process.label if process else workload.transition.after if workload.transition else None
         if label is None:
             continue
