@@ -120,7 +120,10 @@ class Modules:
     def demand(self, wish: Wish) -> None:
         """Raise ChangeError unless it is a network module of this kernel that this process could load."""
         where, name = wish.where, wish.name
-        loaded = references()  # Says so for a kernel without modules.
+        try:
+            loaded = references()
+        except ChangeError as exc:
+            raise ChangeError(f"{where}: {name} cannot be loaded, {exc}") from None
         if not self.index.exists:
             raise ChangeError(
                 f"{where}: {name} cannot be looked for, because {self.index.directory} is not there: after an "

@@ -44,6 +44,11 @@ def test_addresses_and_routes_are_canonical():
         ({"route": {"dst": "192.0.2.0/24", "gateway": "::1"}}, "not of the address family"),
         ({"route": {"dst": "default", "table": 0}}, "route.table: 0 is no routing table"),
         ({"route": {"dst": "default", "via": "x"}}, "route.via: unknown key"),
+        ({"link_kind": "a b"}, "link_kind: 'a b' can be no kind, expected one such as wireguard"),
+        ({"link_kind": "tun"}, "link_kind: tun is not made by netlink, expected operations with tun instead"),
+        ({"link_kind": "dummy", "operations": ["route"]}, "link_kind: goes with the operation link, which operations"),
+        ({"qdisc_kind": "netem"}, "qdisc_kind: goes with the operation qdisc"),
+        ({"qdisc_kind": "../x", "operations": ["qdisc"]}, "qdisc_kind: '../x' can be no kind, expected one such as net"),
         ({"colour": "red"}, "colour: unknown key"),
     ],
 )

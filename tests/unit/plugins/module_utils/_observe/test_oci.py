@@ -77,6 +77,24 @@ def test_a_privileged_container_has_all_capabilities_and_all_devices():
     assert not privileged({"allow": True, "type": "c", "major": 1, "access": "rwm"})
 
 
+@pytest.mark.parametrize(
+    ("rules", "allowed"),
+    [
+        ([], False),
+        ([{"allow": False, "access": "rwm"}], False),
+        ([{"allow": True, "access": "rwm"}], True),
+        ([{"allow": False}, {"allow": True, "type": "c", "major": 10, "minor": 200, "access": "rwm"}], True),
+        ([{"allow": False}, {"allow": True, "type": "c", "major": 10, "access": "rw"}], True),
+        ([{"allow": False}, {"allow": True, "type": "c", "major": 10, "minor": 200, "access": "m"}], False),
+        ([{"allow": False}, {"allow": True, "type": "b", "major": 10, "minor": 200, "access": "rwm"}], False),
+        ([{"allow": False}, {"allow": True, "type": "c", "major": 1, "access": "rwm"}], False),
+        ([{"allow": True}, {"allow": False, "type": "c", "major": 10, "minor": 200, "access": "w"}], False),
+    ],
+)
+def test_the_last_rule_for_a_device_counts(rules, allowed):
+    assert container({"linux": {"resources": {"devices": rules}}}).allows_tun is allowed
+
+
 def test_text_that_no_file_may_hold_is_mended():
     assert word("a\ud800b") == "a?b" and texts({"\udfff": "x", "y": 1}) == {"?": "x"}
     assert [number(value) for value in (1, -1, True, 1.0, "1", 1 << 64, None)] == [1] + [None] * 6
