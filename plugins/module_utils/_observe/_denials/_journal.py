@@ -39,6 +39,8 @@ _RECORDS = "apparmor=|avc: |type=1326|audit_lost|callbacks suppressed|SECCOMP"
 _AUDITED = ("1400", "1326")
 # Those who write what a container printed, as a file that only root can put there.
 _LOGGERS = ("/conmon", "/dockerd", "/podman")
+# What a service is before its execve(2), under the name "(PROGRAM)".
+_STARTERS = ("/systemd", "/systemd-executor")
 _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/opt/", "/snap/")
 
 
@@ -135,6 +137,8 @@ def _who(denial: Denial, entry: dict[str, Any]) -> None:
     unit, of_user = _text(entry, "_SYSTEMD_UNIT"), _text(entry, "_SYSTEMD_USER_UNIT")
     denial.pid, denial.uid = number(_text(entry, "_PID")), number(_text(entry, "_UID"))
     denial.name, denial.executable = shown(_text(entry, "_COMM"), 64) or None, shown(executable, 4096) or None
+    if executable.endswith(_STARTERS) and (denial.name or "(").startswith("("):
+        denial.name = denial.executable = None  # Known from before it became the program that was refused.
     denial.unit = shown(of_user if of_user and unit.startswith("user@") else unit, 256) or None
     if trusted and "/systemd" in executable and _text(entry, "UNIT"):
         # systemd speaks of a unit, and its process is not the one that was refused.
