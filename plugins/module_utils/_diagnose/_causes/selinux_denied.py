@@ -81,7 +81,10 @@ def _right_domain(subject: Subject, domain: Domain) -> Optional[Domain]:
     transition = subject.workload.transition
     if transition is None:
         return None
-    context = transition.mended or (transition.after if subject.unit is not None and not subject.starts else None)
+    context = transition.mended
+    if not subject.starts and type_of(transition.after) != domain.type:
+        # What systemd started before a label was mended gets that domain by a restart; others may have chosen theirs.
+        context = (context or transition.after) if subject.unit is not None else None
     right = domain_of(subject, context) if context else None
     if right is None or (right.type == domain.type and not (subject.starts and transition.refused)):
         return None

@@ -280,3 +280,20 @@ def test_the_node_of_tun_devices_and_user_namespaces_get_advice():
         domain = answers("agent_t", word, operation=operation)
         (finding,) = judged(host_of(running(operations=[operation]), domain))[1]
         assert finding.remedy is None and "netlink_selinux_classes" in finding.advice
+
+
+def test_a_process_that_chose_its_domain_is_not_judged_by_the_label_of_its_program():
+    workload = running("chosen_t")
+    values = {
+        "before": CONTEXT.format("user_t"),
+        "after": CONTEXT.format("agent_t"),
+        "mended": CONTEXT.format("right_t"),
+    }
+    workload.transition = Transition(file="/usr/sbin/agent", **values)
+    domains = [answers("chosen_t", "capability net_admin"), answers("agent_t"), answers("right_t")]
+    state = with_labels(host_of(workload, *domains), "agent_exec_t", "right_exec_t")
+    (finding,) = judged(state)[1]
+    assert finding.reason == "capability"
+    workload.transition.after = CONTEXT.format("chosen_t")
+    (finding,) = judged(state)[1]
+    assert finding.reason == "mislabelled"
