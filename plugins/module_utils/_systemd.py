@@ -59,7 +59,8 @@ NAMESPACE_KINDS = frozenset(["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"
 _TRUE = ("1", "yes", "y", "true", "t", "on")
 _FALSE = ("0", "no", "n", "false", "f", "off")
 _PRIVATE_USERS = ("self", "identity", "full", "managed")
-_NUMBER = re.compile(r"\+?(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|0[0-7]*|[1-9][0-9]*)")
+# No number that counts has more digits than one of 64 bits has in base 2.
+_NUMBER = re.compile(r"\+?(0[xX][0-9a-fA-F]{1,64}|0[oO][0-7]{1,64}|0[bB][01]{1,64}|0[0-7]{0,64}|[1-9][0-9]{0,63})")
 
 # Names of address families, include/linux/socket.h; some have two.
 _FAMILIES = (
@@ -265,7 +266,7 @@ def system_calls(property_value: str) -> Optional[tuple[bool, dict[str, Optional
 def _answer(text: str) -> str:
     if text == "kill":
         return "SIGSYS"
-    return errno_name(int(text)) if text.isdigit() and len(text) <= 4 else text
+    return errno_name(int(text)) if re.fullmatch("[0-9]{1,4}", text) else text
 
 
 def as_shown(name: str, values: Sequence[str]) -> Optional[str]:

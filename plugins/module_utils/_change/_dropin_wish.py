@@ -135,7 +135,7 @@ def _value(place: str, key: str, raw: Any) -> str:
         )
     if key in _CAPABILITY_LISTS:
         for word in split_words(text[1:] if text.startswith("~") else text):
-            if word.lower() not in CAPABILITIES and not word.isdigit():
+            if word.lower() not in CAPABILITIES and not re.fullmatch("[0-9]{1,2}", word):
                 raise ChangeError(f"{place} names {word!r}, which is no capability, expected e.g. CAP_NET_ADMIN")
     return text
 

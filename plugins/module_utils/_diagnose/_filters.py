@@ -8,6 +8,7 @@ A filter is known by the setting that carries it; what a program installs by its
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -75,7 +76,7 @@ def unit_filter(unit: Unit, operations: Sequence[str]) -> list[Blocked]:
     listed = system_calls(unit.properties.get("SystemCallFilter", ""))
     if listed is not None:
         number = unit.properties.get("SystemCallErrorNumber", "")
-        default = errno_name(int(number)) if number.isdigit() and int(number) < 4096 else "SIGSYS"
+        default = errno_name(int(number)) if re.fullmatch("[0-9]{1,4}", number) else "SIGSYS"
         allow, names = listed
         refused = {name: names.get(name) or default for name in calls if (name in names) != allow}
         found += _weigh(refused, "SystemCallFilter")

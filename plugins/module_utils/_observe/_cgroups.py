@@ -28,9 +28,12 @@ def parse_cgroup(content: bytes) -> tuple[Optional[str], Optional[str], Optional
     systemd shows in its name.
     """
     paths = {}
-    for line in content.decode("utf-8", "replace").splitlines():
-        number, controllers, path = line.split(":", 2)
-        paths["" if number == "0" else controllers] = path
+    # The kernel escapes line feeds alone: whatever else Python takes for the end of a line may stand in a name.
+    for line in content.decode("utf-8", "replace").split("\n"):
+        number, _colon, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if colon:
+            paths["" if number == "0" else controllers] = path
     ordered = [paths.get("", "/"), paths.get("name=systemd", "/"), *paths.values()]
     if not paths:
         return None, None, None

@@ -18,6 +18,7 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import open_below
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._mountinfo import parse_mountinfo
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
 from ansible_collections.netlink.remediation.plugins.module_utils._state import DeviceNode, Process, Unseen
 
@@ -73,13 +74,12 @@ def _filesystem_of_dev(who: str) -> Optional[str]:
     """Type of what is mounted at /dev (proc_pid_mountinfo(5)), None where that is no mount of its own."""
     found = None
     try:
-        lines = read_bytes(f"/proc/{who}/mountinfo", 1 << 22).decode("utf-8", "replace").splitlines()
+        data = read_bytes(f"/proc/{who}/mountinfo", 1 << 22)
     except OSError:
         return None
-    for line in lines:
-        mount, _dash, rest = line.partition(" - ")
-        if mount.split(" ")[4:5] == ["/dev"]:
-            found = rest.split(" ")[0]
+    for mount in parse_mountinfo(data):
+        if mount.point == "/dev":
+            found = mount.filesystem
     return found
 
 
@@ -112,7 +112,7 @@ def _unrestricted(path: Optional[str]) -> bool:
 def _paths_of(pid: int) -> dict[str, str]:
     """Path in each hierarchy, by controller; that of version 2 under ""."""
     found = {}
-    for line in _text(f"/proc/{pid}/cgroup").splitlines():
+    for line in _text(f"/proc/{pid}/cgroup").split("\n"):
         _number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
         found.update(dict.fromkeys(controllers.split(","), path))
@@ -122,13 +122,15 @@ def _paths_of(pid: int) -> dict[str, str]:
 def _mounts() -> dict[str, str]:
     """Where the controller of devices and version 2 (under "") are mounted."""
     found: dict[str, str] = {}
-    for line in _text("/proc/self/mountinfo").splitlines():
-        mount, _dash, rest = line.partition(" - ")
-        words = rest.split(" ")
-        if words[0] == "cgroup2":
-            found.setdefault("", mount.split(" ")[4])
-        elif words[0] == "cgroup" and "devices" in words[2].split(","):
-            found.setdefault("devices", mount.split(" ")[4])
+    try:
+        data = read_bytes("/proc/self/mountinfo", 1 << 22)
+    except OSError:
+        return found
+    for mount in parse_mountinfo(data):
+        if mount.filesystem == "cgroup2":
+            found.setdefault("", mount.point)
+        elif mount.filesystem == "cgroup" and "devices" in mount.super_options.split(","):
+            found.setdefault("devices", mount.point)
     return found
 
 

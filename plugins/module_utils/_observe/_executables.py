@@ -19,6 +19,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     errno_name,
     parse_file_capability,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._mountinfo import parse_mountinfo
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Executable, Guard, Unseen
 
 MAX_INTERPRETERS = 5  # BINPRM_MAX_RECURSION and what exec_binprm() allows
@@ -158,7 +160,8 @@ def _interpreter(real: str, root: str, guards: list[Guard]) -> tuple[Optional[st
                 head = file.read(HEAD_SIZE)
         except OSError:
             break  # A directory, or not readable: then it cannot be told from a binary.
-        words = head[2:].partition(b"\n")[0].split(None, 1) if head[:2] == b"#!" else []
+        # The name ends where load_script() ends it, at a blank or a null byte.
+        words = head[2:].partition(b"\n")[0].partition(b"\0")[0].split(None, 1) if head[:2] == b"#!" else []
         if not words:
             break
         last, loose = resolve(os.fsdecode(words[0]), root, guards)
@@ -189,14 +192,12 @@ def _mount_of(path: str, root: str) -> tuple[Optional[str], Optional[str]]:
     full = path if process else root + path
     best: tuple[str, Optional[str]] = ("", None)
     try:
-        with open(source, encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                mount, _dash, rest = line.partition(" - ")
-                point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), mount.split(" ")[4])
-                if len(point) >= len(best[0]) and (full + "/").startswith(point.rstrip("/") + "/"):
-                    best = (point, rest.split(" ", 1)[0])
+        data = read_bytes(source, 1 << 24)
     except OSError:
         return None, None
+    for mount in parse_mountinfo(data):
+        if len(mount.point) >= len(best[0]) and (full + "/").startswith(mount.point.rstrip("/") + "/"):
+            best = (mount.point, mount.filesystem)
     return best[0] or None, best[1]
 
 
@@ -217,7 +218,7 @@ def _own_doing(path: str, unseen: list[Unseen]) -> tuple[bool, bool]:
                     return False, RAISES_STATIC.search(data) is not None
                 drops = all(name in imports for name in DROPS) and data.find(IP_USAGE) >= 0
                 return drops, any(name in imports for name in RAISES)
-    except (OSError, ValueError, struct.error) as exc:
+    except (OSError, ValueError, OverflowError, struct.error) as exc:
         unseen.append(Unseen(path, f"its imports could not be read: {exc}"))
         return False, False
 

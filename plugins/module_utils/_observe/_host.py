@@ -10,6 +10,7 @@ import re
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_PTRACE, errno_name
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._mountinfo import parse_mountinfo
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import (
     namespace_inode,
     note,
@@ -85,10 +86,9 @@ def _note_hidden_processes(own: Credentials, unseen: list[Unseen]) -> None:
     """Say that /proc hides the processes of others (hidepid of proc(5)), if it does so from the observer."""
     if own.effective >> CAP_SYS_PTRACE & 1:
         return
-    for line in read_bytes("/proc/self/mountinfo", 1 << 24).decode("utf-8", "replace").splitlines():
-        mount, _dash, rest = line.partition(" - ")
-        option = re.search(r"\bhidepid=(\w+)", rest)
-        if mount.split(" ")[4] == "/proc" and option and option[1] not in ("0", "off"):
+    for mount in parse_mountinfo(read_bytes("/proc/self/mountinfo", 1 << 24)):
+        option = re.search(r"\bhidepid=(\w+)", mount.super_options)
+        if mount.point == "/proc" and option and option[1] not in ("0", "off"):
             unseen.append(
                 Unseen("/proc", f"mounted with hidepid={option[1]}, which hides the processes of other users")
             )

@@ -11,6 +11,7 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import engine_of, parse_cgroup
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._host import USER_NS_INIT_INO
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._mountinfo import parse_mountinfo
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import read_map
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import (
     namespace_inode,
@@ -125,8 +126,11 @@ def _text(path: str) -> str:
 def _read_only(mountinfo: str) -> bool:
     """Whether the last mount on /proc/sys is read-only (proc_pid_mountinfo(5))."""
     answer = False
-    for line in _text(mountinfo).splitlines():
-        words = line.split(" ")
-        if len(words) > 5 and words[4] == READ_ONLY_SYSCTLS:
-            answer = "ro" in words[5].split(",")
+    try:
+        data = read_bytes(mountinfo, 1 << 24)
+    except OSError:
+        return False
+    for mount in parse_mountinfo(data):
+        if mount.point == READ_ONLY_SYSCTLS:
+            answer = "ro" in mount.options.split(",")
     return answer

@@ -210,7 +210,12 @@ def _find_members(wanted: set[int]) -> dict[int, str]:
 
 def read_map(path: str) -> list[IdRange]:
     """The lines of a uid_map or gid_map (user_namespaces(7)); outside ids as the observer sees them. Raises OSError."""
-    return [IdRange(*map(int, line.split())) for line in read_bytes(path).splitlines()]
+    return parse_map(read_bytes(path))
+
+
+def parse_map(data: bytes) -> list[IdRange]:
+    """The lines of the content of such a file."""
+    return [IdRange(*map(int, line.split())) for line in data.splitlines()]
 
 
 def _open(path: str, unseen: list[Unseen]) -> Optional[int]:

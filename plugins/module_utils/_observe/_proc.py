@@ -17,6 +17,7 @@ from typing import Optional, Union
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import parse_cgroup
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import LIBC, run_joined
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._mountinfo import parse_mountinfo
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Process, Thread, Unseen
 
 CLONE_NEWNS = 0x00020000
@@ -266,7 +267,7 @@ def _chrooted(process: Process, directory: str) -> Optional[bool]:
         known = (process.mnt_ns, *root)
         if known in _ROOTS:
             return _ROOTS[known]
-        if not _has_root_mount(read_bytes(directory + "/mountinfo", 1 << 24)):
+        if not any(mount.point == "/" for mount in parse_mountinfo(read_bytes(directory + "/mountinfo", 1 << 24))):
             return True
     except OSError:
         return None
@@ -276,10 +277,6 @@ def _chrooted(process: Process, directory: str) -> Optional[bool]:
         return None
     _ROOTS[known] = outcome.value != root
     return _ROOTS[known]
-
-
-def _has_root_mount(mountinfo: bytes) -> bool:
-    return any(line.split(b" ", 5)[4] == b"/" for line in mountinfo.splitlines())
 
 
 def _root_of(mount_namespace: str) -> list[int]:
