@@ -126,12 +126,12 @@ def install_cil(machine: Machine, modules: Mapping[str, str]) -> None:
     paths = {name: f"/root/{name}.cil" for name in modules}
     for name, text in modules.items():
         machine.write(paths[name], text)
-    machine.sh('semodule -i "$@"', *paths.values(), timeout=180)
+    machine.sh('semodule -i "$@"', *paths.values(), timeout=300)
 
 
 def remove_modules(machine: Machine, *modules: str) -> None:
     """Remove modules of SELinux's policy, all at once."""
-    machine.sh('semodule -r "$@"', *modules, timeout=180)
+    machine.sh('semodule -r "$@"', *modules, timeout=300)
 
 
 def serve(machine: Machine, unit: str, command: str, *settings: str) -> None:

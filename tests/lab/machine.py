@@ -172,7 +172,7 @@ class Machine:
         return [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline and self.init.poll() is None:
             children = Path(f"/proc/{self.init.pid}/task/{self.init.pid}/children").read_text().split()
             if children:
@@ -188,7 +188,7 @@ class Machine:
         options = "ro,context=system_u:object_r:usr_t:s0" if self.mode.startswith("selinux") else "ro"
         for path in self.shared():
             self.sh('mkdir -p "$1"; mount -t hostfs -o "$2,hostfs=$1" lab "$1"', path, options)
-        state = self.run(["systemctl", "is-system-running", "--wait"], 120).stdout.strip()
+        state = self.run(["systemctl", "is-system-running", "--wait"], 180).stdout.strip()
         if state not in ("running", "degraded"):
             raise MachineError(f"{state}\n{self._console()}")
 

@@ -88,6 +88,19 @@ MODULES = [
 PROFILES = ["busybox", "lsb_release", "unix-chkpwd", "unprivileged_userns"]
 LEFT_OUT_PROFILES = "usr/share/lab/apparmor.d"
 
+# Modules of SELinux's policy that stay: what a host with a network may run. Without the other two thirds, a change of
+# the policy takes half as long.
+POLICY = """
+accountsd acct apache apt auditadm automount avahi base bind bird bootloader brctl bubblewrap cgroup chronyd clock
+container cpufreqselector crio cron dbadm devicekit dhcp dmidecode dnsmasq docker firewalld ftp getty git gpg guest
+haproxy hostapd hostname ifplugd inetd ipsec iptables java kerberos kismet kubernetes l2tp ldap lldpad loadkeys
+logadm logrotate lpd lvm mailman mandb modemmanager mono mta netlabel netutils networkmanager nis nscd nsd ntp
+openct openvpn openvswitch passenger pcscd podman policykit portmap postfix ppp quota radvd raid rpc rpcbind rsync
+rtkit samba sasl screen secadm seunshare shutdown snmp ssh sssd staff stunnel su sudo sysstat systemtap tftp tor
+tuned tzdata ulogd uml unconfined unprivuser userhelper usernetctl uuidd virt vlock vpn webadm wine wireshark xdg
+xen xserver
+"""
+
 # What no test needs, and what waits or fails in a guest without hardware.
 MASKED = [
     "apt-daily.timer",
@@ -154,7 +167,7 @@ Dir::Etc::sourcelist "{0}/sources.list"; Dir::Etc::sourceparts "-";
 Dir::State::lists "{0}/lists"; Dir::State::status "/dev/null"; Dir::Cache "{0}/cache";
 Acquire::Languages "none"; APT::Sandbox::User "root";
 """
-RECIPE = [RELEASE, MIRROR, KERNELS, PACKAGES, MODULES, PROFILES, MASKED, FILES, 2]
+RECIPE = [RELEASE, MIRROR, KERNELS, PACKAGES, MODULES, PROFILES, POLICY.split(), MASKED, FILES, 2]
 
 
 class NoImageError(Exception):
@@ -207,6 +220,7 @@ def _make(part: Path) -> None:
     unpacked = _fetch_kernel(work)
     _install_kernel(unpacked, root, part / "kernel")
     _settle(root)
+    _shrink_policy(root)
     _give_keys(root, part / "id")
     _label(root)
     disk = part / "disk"
@@ -295,6 +309,12 @@ def _settle(root: Path) -> None:
     default = root / "etc/systemd/system/default.target"
     default.unlink(missing_ok=True)
     default.symlink_to("/usr/lib/systemd/system/multi-user.target")
+
+
+def _shrink_policy(root: Path) -> None:
+    modules = {path.name for path in (root / "var/lib/selinux/default/active/modules/100").iterdir()}
+    command = ["semodule", "-s", "default", "--noreload", "-X", "100", "--remove", *sorted(modules - {*POLICY.split()})]
+    _run(["unshare", "--mount", "chroot", str(root), *command])
 
 
 def _give_keys(root: Path, key: Path) -> None:
