@@ -14,7 +14,7 @@ description:
     a host whose policy is enforcing or permissive. All of it in one call, since a change of the policy's rules compiles
     the whole policy (about 10 seconds).
   - The rules stand in one policy module, C(netlink_remediation), with priority 400. It holds nothing but rules of the
-    form C((allow DOMAIN self (CLASS (PERMISSIONS)))), sorted, so that it is the same for the same wishes.
+    form V((allow DOMAIN self (CLASS (PERMISSIONS\)\)\)), sorted, so that it is the same for the same wishes.
   - Only permissions of netlink are allowed as they are, the classes C(netlink_*_socket) and C(tun_socket), and
     C(net_admin) and C(net_raw) of C(capability) and C(cap_userns). Other classes have to be named in O(classes).
   - A domain in which many programs run, such as C(container_t), C(unconfined_service_t) or C(initrc_t), is never

@@ -59,6 +59,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._seli
     classes,
     has_type,
     is_active,
+    own_context,
     permissions_of,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._selinux import type_of
@@ -95,6 +96,9 @@ def run_selinux(module: AnsibleModule) -> dict[str, Any]:
         raise ChangeError(
             "SELinux is not in force on this host (/sys/fs/selinux shows no loaded policy): there is nothing to change"
         )
+    own = type_of(own_context())
+    if own is None or not has_type(own):
+        raise ChangeError(f"the kernel answers no questions about its policy here (this process runs as {own})")
     plan = plan_selinux(requests, module.params, check_mode=module.check_mode)
     return {**run_changes(module, plan.changes), "security": plan.security}
 

@@ -14,7 +14,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
@@ -33,7 +34,7 @@ SECONDS = 300  # A whole policy is compiled: 7 s on a server, a minute on someth
 _SCRATCH = "/var/tmp"  # A store is tens of megabytes: more than a /tmp in memory may hold.
 _MOST_TEXT = 4_000_000
 _NEVERALLOW = "neverallow check failed"
-_BOOLEAN = re.compile(rb"^\(boolean (\w+) (true|false)\)", re.MULTILINE)
+_BOOLEAN = re.compile(rb"^[ \t]*\(boolean (\w+) (true|false)\)", re.MULTILINE)
 _EXPAND_CHECK = re.compile(r"^\s*expand-check\s*=.*$", re.MULTILINE)
 
 
@@ -115,7 +116,7 @@ def stored_booleans(names: Collection[str]) -> dict[str, bool]:
 
 def install(text: Optional[str]) -> None:
     """Install our policy module, or remove it, and load the policy. Raises ChangeError: then nothing has changed."""
-    with tempfile.TemporaryDirectory(prefix="netlink-remediation-") as place:
+    with _scratch() as place:
         words = _words(place, text)
         complaint = _semodule(words) if words else None
     if complaint is not None:
@@ -129,7 +130,7 @@ def build(text: Optional[str], permissive: Collection[str], *, strict: bool) -> 
     as well, which semodule looks at only where semanage.conf has expand-check=1. Raises ChangeError when semodule does
     not accept it.
     """
-    with tempfile.TemporaryDirectory(prefix="netlink-remediation-", dir=_SCRATCH) as place:
+    with _scratch() as place:
         words = _words(place, text)
         if permissive:
             words += ["-X", PRIORITY, "-i", _put(place, f"{MODULE}_permissive", render_permissive(permissive))]
@@ -149,6 +150,16 @@ def build(text: Optional[str], permissive: Collection[str], *, strict: bool) -> 
         if complaint is not None:
             raise _refused(complaint.replace(place, ""))
         return _compiled(place), said
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """A directory for a while. What cannot be written there is a ChangeError."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="netlink-remediation-", dir=_SCRATCH) as place:
+            yield place
+    except OSError as exc:
+        raise ChangeError(f"the policy cannot be compiled in {_SCRATCH}: {exc!s:.300}") from None
 
 
 def _words(place: str, text: Optional[str]) -> list[str]:
@@ -196,21 +207,14 @@ def _copy_policy(place: str) -> None:
     domain may write where those are, and nowhere else.
     """
     name = policy_name()
-    try:
-        shutil.copytree(f"{STORES}/{name}", f"{place}{STORES}/{name}", symlinks=True)
-        shutil.copytree(
-            f"{CONFIGURATION}/{name}",
-            f"{place}{CONFIGURATION}/{name}",
-            symlinks=True,
-            ignore=shutil.ignore_patterns("policy.*", "*.bin"),
-        )
-        for file in ("config", "semanage.conf"):
-            if os.path.exists(f"{CONFIGURATION}/{file}"):
-                shutil.copy2(f"{CONFIGURATION}/{file}", f"{place}{CONFIGURATION}/{file}")
-        for folder in (STORES, CONFIGURATION):
-            shutil.copystat(folder, f"{place}{folder}")
-    except (OSError, shutil.Error) as exc:
-        raise ChangeError(f"the policy of this host cannot be copied to {_SCRATCH} to try it: {exc!s:.300}") from None
+    shutil.copytree(f"{STORES}/{name}", f"{place}{STORES}/{name}", symlinks=True)
+    made_anew = shutil.ignore_patterns("policy.*", "*.bin")
+    shutil.copytree(f"{CONFIGURATION}/{name}", f"{place}{CONFIGURATION}/{name}", symlinks=True, ignore=made_anew)
+    for file in ("config", "semanage.conf"):
+        if os.path.exists(f"{CONFIGURATION}/{file}"):
+            shutil.copy2(f"{CONFIGURATION}/{file}", f"{place}{CONFIGURATION}/{file}")
+    for folder in (STORES, CONFIGURATION):
+        shutil.copystat(folder, f"{place}{folder}")
 
 
 def _set_check(place: str, *, on: bool) -> None:
