@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
@@ -67,10 +68,9 @@ def _members(text: str, path: str) -> tuple[int, list[Member]]:
         found.append(Member(key, start, value, place))
         place = _skip(text, place)
         place = _skip(text, place + 1) if text[place] == "," else place
-    keys = [member.key for member in found]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
+    twice = [key for key, count in Counter(member.key for member in found).items() if count > 1]
     if twice:
-        raise ChangeError(f"{path} has the key {twice[0]} twice: mend it first")
+        raise ChangeError(f"{path} has the key {min(twice)} twice: mend it first")
     return opening, found
 
 

@@ -18,6 +18,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 PATH = "/etc/docker/daemon.json"
 DATA_ROOT = "/var/lib/docker"
 _MARK = "\ufeff"  # A byte order mark, which dockerd accepts.
+_BLANKS = " \t\r\n"  # Those of JSON.
 
 _SHORT = {"-g": "data-root", "--graph": "data-root", "-G": "group", "-H": "host", "-l": "log-level", "-p": "pidfile"}
 
@@ -72,7 +73,7 @@ def _word(daemon: Dockerd, name: str) -> Optional[str]:
 def parse_settings(text: str) -> dict[str, Any]:
     """The keys of a daemon.json, in their order; none for an empty file. Raises ValueError with a few words."""
     text = text[1:] if text.startswith(_MARK) else text
-    if not text.strip():
+    if not text.strip(_BLANKS):
         return {}
     try:
         found = json.loads(text)
