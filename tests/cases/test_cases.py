@@ -118,6 +118,7 @@ def test_every_reason_has_a_broken_case_and_every_cause_a_healthy_look_alike() -
     from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._catalogue import CAUSES
 
     elsewhere = {
+        ("module_missing", "modules_disabled"),  # needs a kernel that has modules and can be rebooted: tests/lab
         ("link_state", "up"),  # needs the module of bonds: tests/lab
         ("userns_restricted", "unprivileged_userns_clone"),  # needs a kernel with that switch: tests/lab
         # Only Ubuntu's kernel has that switch: tests/unit judges rows that were measured there.

@@ -48,7 +48,7 @@ def test_addresses_and_routes_are_canonical():
         ({"link_kind": "tun"}, "link_kind: tun is not made by netlink, expected operations with tun instead"),
         ({"link_kind": "dummy", "operations": ["route"]}, "link_kind: goes with the operation link, which operations"),
         ({"qdisc_kind": "netem"}, "qdisc_kind: goes with the operation qdisc"),
-        ({"qdisc_kind": "../x", "operations": ["qdisc"]}, "qdisc_kind: '../x' can be no kind, expected one such as net"),
+        ({"qdisc_kind": "../x", "operations": ["qdisc"]}, "qdisc_kind: '../x' can be no kind, expected one such as"),
         ({"colour": "red"}, "colour: unknown key"),
     ],
 )
