@@ -62,6 +62,11 @@ def normal_rules(text: str) -> list[str]:
     return [f"{found[3] or found[4]},"]
 
 
+def name_for(path: str) -> str:
+    """The name of a profile that is made for one program, as the files of profiles are called after theirs."""
+    return path.strip("/").replace("/", ".")
+
+
 def split_label(label: str) -> list[tuple[str, Optional[str]]]:
     """(profile, mode) of each part of a label as /proc/PID/attr/current has it: "a//&b (enforce)", "unconfined".
 

@@ -109,9 +109,9 @@ def _types_of(subject: Subject) -> tuple[str, ...]:
     if "apparmor" not in subject.state.host.lsm or subject.workload.label in (None, "unconfined"):
         return ("raw",)
     # Imported here: an AnsiballZ payload is compiled in each run, and most workloads are not confined.
-    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._profiles import types_of
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._profiles import SOCKET_TYPES, types_of
 
-    return types_of(subject)
+    return types_of(subject) or SOCKET_TYPES
 
 
 def _process_of(state: State, tid: Optional[int]) -> Optional[Process]:

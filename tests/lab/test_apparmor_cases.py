@@ -55,6 +55,8 @@ class Program:
 
     def __init__(self, machine: Machine, case: AppArmorCase) -> None:
         self.machine, self.case = machine, case
+        # What an earlier case left: its records are of the same program, its client may have set the MTU.
+        machine.sh(": > /var/log/audit/audit.log; dmesg -C; ip link set dev lo mtu 65000")
         source, arguments = CLIENTS[case.client]
         self.command = [client(NAME), *arguments]
         if source is None:
@@ -181,10 +183,12 @@ import socket, struct, time
 kinds = {"raw": socket.SOCK_RAW, "dgram": socket.SOCK_DGRAM}
 own = socket.socket(socket.AF_NETLINK, kinds["%s"], 0)
 time.sleep(1)
-own.sendto(struct.pack("=IHHIIBxHiII", 32, 19, 5, 1, 0, 0, 0, 1, 0, 0), (0, 0))
-own.recv(65536)
-open("/run/labaa.status", "w").write("0\\n")
-time.sleep(1000)
+try:
+    own.sendto(struct.pack("=IHHIIBxHiII", 32, 19, 5, 1, 0, 0, 0, 1, 0, 0), (0, 0))
+    own.recv(65536)
+finally:
+    open("/run/labaa.status", "w").write("0\\n")
+    time.sleep(1000)
 """
 ALL_RULES = "network, capability,"
 
@@ -228,12 +232,10 @@ def test_the_type_of_a_held_socket_is_the_one_that_the_rule_is_for(
 @pytest.mark.parametrize("case", [AppArmorCase("user", RAW, way=NAMED, settings=("User=daemon",))], ids=by_name)
 def test_without_the_capability_both_are_found_in_the_kernel_s_order(apparmor_guest: Machine, program: Program) -> None:
     result = apparmor_guest.diagnose(program.workload)
-    assert [(item["cause"], item["reason"], item["gate"]) for item in result["findings"]] == [
-        ("apparmor_denied", "network_rule", "socket"),
-        ("missing_capability", "not_root", "ack"),
-        ("apparmor_denied", "capability", "ack"),
+    assert [(item["cause"], item["reason"], item["certainty"]) for item in result["findings"]] == [
+        ("missing_capability", "not_root", "proven"),
+        ("apparmor_denied", "capability", "likely"),
     ], result
-    assert [item["effect"] for item in result["findings"]] == ["may_refuse", "refuses", "refuses"]
 
 
 GENERATED = "profile docker-default { file, network, signal, unix, capability net_raw, }"
@@ -282,7 +284,7 @@ def test_the_facts_are_those_of_the_kernel_and_of_the_file(apparmor_guest: Machi
     asked = {"units": [UNIT]} if "unit" in program.workload else {"executables": [client(NAME)]}
     facts = apparmor_guest.module("lsm_facts", **asked)["ansible_facts"]["netlink_lsm"]
     assert facts["active"] == apparmor_guest.sh("cat /sys/kernel/security/lsm").split(",")
-    (found,) = facts["processes"] or facts["executables"]
+    found = (facts["processes"] or facts["executables"])[0]
     assert (found["label"], found["apparmor"]) == (f"{NAME} (enforce)", [{"profile": NAME, "mode": "enforce"}])
     assert found["domain"] is None and facts["selinux"] is None and facts["domains"] == []
     (profile,) = facts["profiles"]
@@ -295,7 +297,7 @@ def test_the_facts_are_those_of_the_kernel_and_of_the_file(apparmor_guest: Machi
 def test_the_profile_for_one_program_that_needs_user_namespaces_attaches_to_it_and_can_be_taken_back(
     apparmor_guest: Machine,
 ) -> None:
-    """The remedy for Ubuntu's switch, which this kernel does not have; what it makes is a profile like any other."""
+    """The remedy for Ubuntu's switch, which this kernel does not have: what it makes is a profile like any other."""
     apparmor_guest.sh('install "$(readlink -f "$(command -v unshare)")" "$1"', client(NAME))
     untouched = apparmor_guest.snapshot()
     name = client(NAME).strip("/").replace("/", ".")

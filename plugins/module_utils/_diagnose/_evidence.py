@@ -42,7 +42,7 @@ def tie(denial: Denial, workload: Workload, state: State) -> Optional[str]:
         return "unit"
     if denial.container is not None and denial.container in containers:
         return "container"
-    return "label" if _same_label(denial, workload, processes) else None
+    return "label" if _same_label(denial, workload, processes, state) else None
 
 
 def _executables(workload: Workload, processes: list[Process]) -> set[str]:
@@ -68,8 +68,11 @@ def _containers(workload: Workload, processes: list[Process], state: State) -> s
     return found
 
 
-def _same_label(denial: Denial, workload: Workload, processes: list[Process]) -> bool:
-    if denial.subject is None or denial.executable is not None or denial.unit or denial.container:
+def _same_label(denial: Denial, workload: Workload, processes: list[Process], state: State) -> bool:
+    if denial.subject is None or denial.unit or denial.container:
+        return False
+    script = state.executables.get(workload.executable or "")
+    if denial.executable not in {None, script.interpreter if script else None}:  # of a script, which names no program
         return False
     labels = {process.label for process in processes} | {workload.label}
     if _plain(denial.subject) not in {_plain(label) for label in labels if label}:

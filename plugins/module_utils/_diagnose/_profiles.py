@@ -66,10 +66,11 @@ def harmless_label(subject: Subject) -> bool:
 
 
 def types_of(subject: Subject) -> tuple[str, ...]:
-    """Types of the netlink sockets that the workload opens; both where nothing that was read or recorded tells."""
+    """Types of the netlink sockets that the workload opens; none where nothing that was read or recorded tells."""
     recorded = {denial.object for denial in subject.workload.evidence}
-    known = [kind for kind in SOCKET_TYPES if kind in subject.workload.socket_types or f"netlink {kind}" in recorded]
-    return tuple(known) or SOCKET_TYPES
+    return tuple(
+        kind for kind in SOCKET_TYPES if kind in subject.workload.socket_types or f"netlink {kind}" in recorded
+    )
 
 
 def wants(subject: Subject) -> list[Want]:
@@ -82,9 +83,9 @@ def wants(subject: Subject) -> list[Want]:
             needed.append(Want("userns", "unshare", "userns,", operation))
             needed.append(Want("capability", "unshare", "capability sys_admin,", operation, CAP_SYS_ADMIN))
         if operation in OVER_NETLINK:
-            for kind in types:
+            for kind in types or SOCKET_TYPES:
                 rule = f"network netlink {kind},"
-                needed.append(Want("network_rule", "socket", rule, operation, maybe=len(types) > 1))
+                needed.append(Want("network_rule", "socket", rule, operation, maybe=not types))
         for actor in subject.actors:
             for gate, bit, _user_ns in subject.needs(actor, operation):
                 rule = f"capability {CAPABILITIES[bit][len('cap_') :]},"

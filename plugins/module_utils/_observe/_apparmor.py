@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import FOR_ALL, split_label
+from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import FOR_ALL, name_for, split_label
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import read_text
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import (
@@ -56,13 +56,23 @@ def observe_profiles(state: State) -> None:
         if workload.label not in (None, UNCONFINED):
             workload.socket_types = types_opened(workload.processes, workload.executable)
     names = {name for item in state.workloads for name, _mode in split_label(item.label or UNCONFINED)} - {UNCONFINED}
-    if state.host.restrictions.get(RESTRICTION) and any("userns" in item.operations for item in state.workloads):
-        names.add(FOR_ALL)
+    if state.host.restrictions.get(RESTRICTION):
+        names |= _for_namespaces(state, modes or {})
     state.profiles = read_profiles(names, modes, state.unseen) if names else {}
     labels = [item.label for item in state.workloads if item.label]
     for name, mode in (part for label in labels for part in split_label(label)):
         if name in state.profiles and mode is not None:
             state.profiles[name].mode = mode
+
+
+def _for_namespaces(state: State, modes: dict[str, str]) -> set[str]:
+    """Profiles that count under Ubuntu's switch: the one of everybody, and those made for programs that run already,
+    which get them when they are started anew.
+    """
+    makers = [item for item in state.workloads if "userns" in item.operations]
+    programs = [state.processes[pid].executable or "" for item in makers for pid in item.processes]
+    made = {name_for(path) for path in programs} & set(modes)
+    return made | {FOR_ALL} if makers else set()
 
 
 def read_profiles(names: Iterable[str], modes: Optional[dict[str, str]], unseen: list[Unseen]) -> dict[str, Profile]:

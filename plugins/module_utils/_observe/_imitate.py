@@ -254,12 +254,14 @@ def _has_apparmor() -> bool:
         return False
 
 
-def take_profile(profile: str) -> bool:
+def take_profile(profile: str, timeout: float) -> bool:
     """Change the calling process into an AppArmor profile (aa_change_profile(2)); False where that is refused.
 
     The last step of all: afterwards the profile decides even which files may be read. From no confinement the change
-    is allowed whatever the credentials are, no_new_privs included (measured on Linux 7.2).
+    is allowed whatever the credentials are, no_new_privs included (measured on Linux 7.2). timeout: seconds after which
+    the process ends by itself, since a profile without a rule for signals keeps its parent from killing it.
     """
+    signal.setitimer(signal.ITIMER_REAL, timeout)
     try:
         handle = os.open(f"/proc/self/{label_file()}", os.O_WRONLY | os.O_CLOEXEC)
         try:

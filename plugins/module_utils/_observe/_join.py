@@ -84,7 +84,10 @@ def run_joined(
         return _collect(reader, timeout)
     finally:
         os.close(reader)
-        os.kill(child, signal.SIGKILL)  # Not reaped yet, so the pid is still its own.
+        try:
+            os.kill(child, signal.SIGKILL)  # Not reaped yet, so the pid is still its own.
+        except PermissionError:
+            pass  # An AppArmor profile that it took may refuse signals; then it ends by an alarm of its own.
         os.waitpid(child, 0)
 
 

@@ -87,7 +87,9 @@ def _probe_in(
             label, cgroup = read_label("/proc/self"), read_bytes("/proc/self/cgroup")
             profile = profile_to_take(place.label, label)
             outcome = run_joined(
-                lambda: _live_at(context, place, operations, other.net_ns if target else None, protocols, profile),
+                lambda: _live_at(
+                    context, place, operations, other.net_ns if target else None, protocols, profile, timeout
+                ),
                 keep=[place.user_ns, place.net_ns, place.root, other.net_ns],
                 timeout=timeout,
             )
@@ -131,6 +133,7 @@ def _live_at(
     target: Optional[int],
     protocols: Optional[Collection[int]],
     profile: Optional[str],
+    timeout: float,
 ) -> Any:
     """In the child: {"answers": [...], "by_type": [whether each is one for sockets of some types only, ...], "taken":
     whether it got into the profile}, or a sentence that says why the context could not be taken.
@@ -138,7 +141,7 @@ def _live_at(
     try:
         imitate(place)
         registered = Registered(_registered() if protocols is None else protocols, _has_tun())
-        taken = profile is not None and take_profile(profile)
+        taken = profile is not None and take_profile(profile, timeout)
         types = context.socket_types if taken else ("raw",)
         # Entering another network namespace comes last: it moves the child.
         order = sorted(range(len(operations)), key=lambda index: operations[index] == "netns")

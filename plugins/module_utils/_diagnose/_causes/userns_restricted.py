@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import FOR_ALL, consent_for, split_label
+from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import (
+    FOR_ALL,
+    consent_for,
+    name_for,
+    split_label,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_ADMIN
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Remedy, UserNamespace
@@ -133,9 +138,13 @@ def _unprivileged(subject: Subject, actor: Actor) -> Optional[Finding]:
 def _by_profile(subject: Subject, gate: str, summary: str, evidence: list[Evidence], certainty: str) -> Finding:
     """A profile for that program alone; the switch would open user namespaces to everybody."""
     path = subject.executable.real_path if subject.executable is not None else None
-    remedy = None
-    if path:
-        name = path.strip("/").replace("/", ".")
+    remedy, advice = None, "Give its program an AppArmor profile with flags=(unconfined) and the rule userns,."
+    made = subject.state.profiles.get(name_for(path)) if path else None
+    pending = made is not None and made.mode == "unconfined" and subject.process is not None
+    if pending:
+        advice = f"Start {subject.workload.name} anew: the profile that lets it is loaded, and was not when it started."
+    elif path:
+        name = name_for(path)
         consent = consent_for(name, path, ["userns,"])
         wanted = {"profile": name, "rules": ["userns,"], "executable": path}
         remedy = Remedy(
@@ -152,7 +161,8 @@ def _by_profile(subject: Subject, gate: str, summary: str, evidence: list[Eviden
         summary=summary,
         evidence=evidence,
         remedy=remedy,
-        advice="" if remedy else "Give its program an AppArmor profile with flags=(unconfined) and the rule userns,.",
+        advice="" if remedy else advice,
+        pending=pending,
     )
 
 

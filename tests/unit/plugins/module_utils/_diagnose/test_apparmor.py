@@ -300,3 +300,11 @@ def test_a_profile_for_a_tool_that_all_share_must_be_accepted():
     found = diagnose(given).findings[0]
     assert found.remedy.consent == ["shared_tool"]
     assert found.remedy.variables["netlink_apparmor_profiles"][0]["profile"] == "usr.bin.bwrap"
+
+
+def test_a_program_that_was_started_before_its_profile_was_loaded_has_to_be_started_anew():
+    made = profile("userns,", name="srv.netd", mode="unconfined")
+    given = state(LOADED, made, label="unconfined", credentials=NOBODY, operations=["userns"])
+    given.host.restrictions[RESTRICTION] = 1
+    found = diagnose(given).findings[0]
+    assert (found.reason, found.pending, found.remedy) == (REASON, True, None) and "anew" in found.advice

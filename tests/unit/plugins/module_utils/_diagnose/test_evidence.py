@@ -13,6 +13,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._evi
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Container,
     Denial,
+    Executable,
     Process,
     State,
     Workload,
@@ -85,3 +86,12 @@ def test_the_strongest_tie_comes_first_then_the_newest() -> None:
         denial(8, executable="/usr/sbin/ip"),
     ]
     assert [one.last for one in match(denials, UNIT, state())] == [1, 7, 5, 9]
+
+
+def test_a_script_is_tied_by_its_name_though_the_record_names_its_interpreter() -> None:
+    workload = Workload("vpnd", "executable", executable="/usr/sbin/vpnd", label="vpn (enforce)")
+    found = State(executables={"/usr/sbin/vpnd": Executable("/usr/sbin/vpnd", interpreter="/usr/bin/python3.13")})
+    record = {"subject": "vpn", "executable": "/usr/bin/python3.13"}
+    assert tie(denial(name="vpnd", **record), workload, found) == "label"
+    assert tie(denial(name="other", **record), workload, found) is None
+    assert tie(denial(name="vpnd", **record), workload, State()) is None
