@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,7 +116,6 @@ def test_a_module_and_a_playbook_of_this_machine_act_in_the_guest(apparmor_guest
     done = apparmor_guest.ansible(str(play), word="guest")
     assert done.returncode == 0, done.stdout + done.stderr
     assert apparmor_guest.sh("cat /srv/played; rm /srv/played") == apparmor_guest.sh("uname -r").strip() + " guest"
-    # The profile of init, as the guest's own Python reads it.
     assert not apparmor_guest.module("diagnosis_info", workloads=[{"name": "init", "pid": 1}]).get("failed")
 
 
@@ -144,6 +145,7 @@ def test_a_guest_ends_with_the_process_that_started_it(places: Path, request: py
     assert starter.stdout is not None
     starter.stdout.readline()
     assert _processes(place)
+    shutil.rmtree(json.loads((place / "pids").read_text())[1])
     starter.send_signal(signal.SIGKILL)
     starter.wait()
     deadline = time.monotonic() + 10
