@@ -128,7 +128,10 @@ def loaded_at(name: str) -> Optional[int]:
         for entry in os.scandir(places):
             with open(f"{entry.path}/name", encoding="utf-8", errors="surrogateescape") as file:
                 if file.read().rstrip("\n") == top:
-                    return os.stat(f"{entry.path}/raw_data").st_mtime_ns
+                    # Of the directory, whose time is brought up to date also when the same policy is loaded once more.
+                    # Resolved by the kernel: policy/ is a link that leads into a filesystem of its own.
+                    link = os.readlink(f"{entry.path}/raw_data")
+                    return os.stat(f"{entry.path}/{os.path.dirname(link)}").st_mtime_ns
     except OSError:
         pass
     return None

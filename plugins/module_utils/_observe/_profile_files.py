@@ -35,6 +35,8 @@ DEEPEST, MOST_FILES = 16, 400  # Of includes, for one profile.
 IGNORED = re.compile(
     r"\..*|.*~|README|.*\.(dpkg-(new|old|dist|bak|remove)|pacsave|pacnew|rpmnew|rpmsave|orig|rej)", re.DOTALL
 )
+# An include of a file that may define profiles.
+_INCLUDES = re.compile(r'include(?: if exists)? *(?:<(?!tunables/|abstractions/|local/)|")')
 # Profiles that a tool makes for each container, machine or package, by the names that it gives them.
 _GENERATED = (
     (re.compile(r"docker-default|docker-nvidia"), "docker"),
@@ -102,11 +104,11 @@ class Library:
         return self._all
 
     def find(self, name: str) -> Optional[Definition]:
-        """The definition of a profile that the kernel calls so. Only files that speak of it are looked at closely."""
+        """The definition of a profile that the kernel calls so. Only files that can define it are looked at closely."""
         word = name.partition("//")[0].rstrip("/").rpartition("/")[2]
-        for source in self.sources():
-            if not word or word not in (self.text(source) or ""):
-                continue
+        speaking = [source for source in self.sources() if word and word in (self.text(source) or "")]
+        others = [source for source in self.sources() if _INCLUDES.search(self.text(source) or "")]
+        for source in dict.fromkeys([*speaking, *others]):
             for definition in self.definitions(source):
                 if definition.profile.name == name:
                     return definition

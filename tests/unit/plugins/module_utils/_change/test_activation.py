@@ -58,7 +58,7 @@ class Daemon:
 def fixture_daemon(host: Path, monkeypatch: pytest.MonkeyPatch) -> Daemon:
     daemon = Daemon(host / "d.conf")
     monkeypatch.setitem(_activation.HOW, "daemon", How(daemon.identify, daemon.activate, kind="daemon"))
-    monkeypatch.setitem(_file.THEN, "note", lambda: daemon.log.append("reload"))
+    monkeypatch.setitem(_file.THEN, "note", lambda _details: daemon.log.append("reload"))
     return daemon
 
 
