@@ -99,8 +99,8 @@ class Library:
 def booleans_for(denials: Iterable[Denied], unseen: list[Unseen]) -> dict[str, list[Denied]]:
     """Booleans that are off, each of which alone would allow some of the denials.
 
-    Each boolean of the loaded policy is tried on a copy of it in memory (0.1 s for the whole policy of Debian). For a
-    denial that a dontaudit rule hides, the library looks for no boolean.
+    Each boolean of the loaded policy is tried on a copy of it in memory (0.1 s for the whole policy of Debian), for
+    denials that a dontaudit rule hides too.
     """
     try:
         why = importlib.import_module(WHY)
