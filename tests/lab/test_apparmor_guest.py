@@ -40,6 +40,13 @@ PLAY = """\
         dest: /srv/played
 """
 
+STARTER = """\
+import pathlib, sys, machine
+machine.Machine(*map(pathlib.Path, sys.argv[1:])).start()
+print(flush=True)
+sys.stdin.read()
+"""
+
 
 def test_apparmor_is_active_with_the_profiles_of_etc(apparmor_guest: Machine) -> None:
     assert "apparmor" in apparmor_guest.sh("cat /sys/kernel/security/lsm")
@@ -138,10 +145,9 @@ def test_a_reboot_keeps_the_disk_and_applies_what_is_due_at_boot(apparmor_guest:
 
 def test_a_guest_ends_with_the_process_that_started_it(places: Path, request: pytest.FixtureRequest) -> None:
     place, lab = places / "killed", request.config.getoption("--lab")
-    start = "import sys, pathlib, machine; machine.Machine(*map(pathlib.Path, sys.argv[1:])).start(); print(flush=True)"
-    command = [sys.executable, "-c", start, str(place), str(lab)]
+    command = [sys.executable, "-c", STARTER, str(place), str(lab)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    starter = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    starter = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert starter.stdout is not None
     starter.stdout.readline()
     assert _processes(place)
