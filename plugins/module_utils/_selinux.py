@@ -31,20 +31,24 @@ CAPABILITY_CLASSES = ("capability", "cap_userns")
 class Check:
     """One question that the kernel asks of the policy about a process.
 
-    gate: where it would refuse. certain: no client can do without it. node: the object is /dev/net/tun; else it is the
-    process itself or what it made, which has its context.
+    gate: where it would refuse. certain: no client can do without it. target: "self" is the process itself or what it
+    made, which has its context; "node" is /dev/net/tun, "kernel" the kernel.
     """
 
     gate: str
     object_class: str
     permission: str
     certain: bool = True
-    node: bool = False
+    target: str = "self"
 
     @property
     def words(self) -> str:
         """Class and permission, as they are named together."""
         return f"{self.object_class} {self.permission}"
+
+
+# Before the kernel loads a module because a process asks for what is in it.
+MODULE_REQUEST = Check("object", "system", "module_request", target="kernel")
 
 
 def checks_of(operation: str, extended: bool = False) -> list[Check]:
@@ -53,7 +57,7 @@ def checks_of(operation: str, extended: bool = False) -> list[Check]:
     extended: the policy has netlink_xperm. Not every client binds, sets options, or reads what is there: ip does.
     """
     if operation == "tun":
-        node = [Check("socket", "chr_file", name, node=True) for name in ("open", "read", "write", "ioctl")]
+        node = [Check("open", "chr_file", name, target="node") for name in ("open", "read", "write", "ioctl")]
         return [*node, Check("ack", "tun_socket", "create")]
     if operation == "userns":
         return [Check("unshare", "user_namespace", "create")]

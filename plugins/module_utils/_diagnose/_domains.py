@@ -9,8 +9,12 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import GATES, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAPABILITIES
-from ansible_collections.netlink.remediation.plugins.module_utils._selinux import Check, checks_of
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Domain
+from ansible_collections.netlink.remediation.plugins.module_utils._selinux import (
+    MODULE_REQUEST,
+    Check,
+    checks_of,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Domain, KernelModule
 
 
 def has_selinux(subject: Subject) -> bool:
@@ -54,7 +58,16 @@ def answer(domain: Domain, check: Check) -> Optional[bool]:
 
 def denied(subject: Subject, domain: Domain) -> list[Check]:
     """What the policy denies to a domain of all that the workload needs."""
-    return [check for check in checks_of_workload(subject, domain) if answer(domain, check) is False]
+    checks = checks_of_workload(subject, domain) + ([MODULE_REQUEST] if loaded_on_demand(subject) else [])
+    return [check for check in checks if answer(domain, check) is False]
+
+
+def loaded_on_demand(subject: Subject) -> list[KernelModule]:
+    """The modules that the kernel would load because the workload asks for what is in them."""
+    if subject.state.host.restrictions.get("kernel/modules_disabled"):
+        return []
+    missing = [item for item in subject.state.modules if item.need in subject.workload.needs and not item.present]
+    return [item for item in missing if item.name and item.file and not item.blocked]
 
 
 def label_answered(subject: Subject, operation: str) -> bool:

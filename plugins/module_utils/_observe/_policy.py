@@ -109,6 +109,14 @@ class Policy:
         known = is_context(source) and is_context(target)
         return self._transact("create", f"{source} {target} {index}") if index and known else None
 
+    def kernel_context(self) -> str:
+        """The context of the kernel itself, "" where that cannot be read."""
+        try:
+            return read_bytes(f"{SELINUXFS}/initial_contexts/kernel").rstrip(b"\0\n").decode("utf-8", "replace")
+        except OSError as exc:
+            self._miss("initial_contexts/kernel", exc)
+            return ""
+
     def bounds_start(self, source: str, target: str, needed: Sequence[str]) -> bool:
         """Whether a new domain is kept from a process with no_new_privs, or from a file on a nosuid mount."""
         if not needed:

@@ -21,6 +21,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import command_of_unit, setting
 from ansible_collections.netlink.remediation.plugins.module_utils._selinux import (
     CAPABILITY_CLASSES,
+    MODULE_REQUEST,
     Check,
     checks_of,
     type_of,
@@ -87,19 +88,19 @@ def _matters(state: State, workload: Workload, denied: Sequence[Denied]) -> bool
 
 def _questions(workload: Workload, process: Optional[Process], policy: Policy) -> list[Question]:
     """What the policy is asked about a workload, and the context of the object where that is not its own."""
-    found: list[Question] = []
-    for operation in workload.operations:
-        for check in checks_of(operation, policy.extended):
-            found.append((check, _node(process) if check.node else None))
+    checks = [check for operation in workload.operations for check in checks_of(operation, policy.extended)]
     names = ["net_admin"]
     if workload.target_ns is not None or {"netns", "userns"} & set(workload.operations):
         names.append("sys_admin")
-    return found + [(Check("ack", kind, name), None) for kind in CAPABILITY_CLASSES for name in names]
-
-
-def _node(process: Optional[Process]) -> str:
-    """The label of /dev/net/tun as the workload sees it; "" for none that can be read: then it is not asked about."""
-    return read_file_label(f"/proc/{process.pid}/root{TUN}" if process else TUN) or ""
+    checks += [Check("ack", kind, name) for kind in CAPABILITY_CLASSES for name in names]
+    checks += [MODULE_REQUEST] if workload.needs else []
+    targets: dict[str, Optional[str]] = {"self": None}
+    if any(check.target == "node" for check in checks):
+        # The node as the workload sees it.
+        targets["node"] = read_file_label(f"/proc/{process.pid}/root{TUN}" if process else TUN) or ""
+    if MODULE_REQUEST in checks:
+        targets["kernel"] = policy.kernel_context()
+    return [(check, targets[check.target]) for check in checks]
 
 
 def read_file_label(path: str) -> Optional[str]:

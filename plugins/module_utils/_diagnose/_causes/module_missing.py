@@ -56,9 +56,15 @@ def judge(subject: Subject) -> list[Finding]:
     found = _device(subject) if "tun" in subject.workload.operations else []
     for need in subject.workload.needs:
         module = modules.get(need)
-        if module is not None and not module.present:
+        if module is not None and not module.present and not _seen(subject, need):
             found += _code(subject, module)
     return found
+
+
+def _seen(subject: Subject, need: str) -> bool:
+    """Whether a link of the kind is there, whoever brought it."""
+    links = subject.namespace.links if subject.namespace else None
+    return any(f"kind {link.kind}" == need for link in links or [])
 
 
 # --- code of the kernel -----------------------------------------------------------------------------------------------
@@ -127,7 +133,7 @@ def _blocked(subject: Subject, module: KernelModule) -> Finding:
         summary=f"Module {module.name}, which has {words_of(module.need)}, is not loaded, and {place} keeps it from "
         "being loaded on demand.",
         evidence=[Evidence(place, line)],
-        remedy=None if advice else _load(module),
+        remedy=None if advice else load(module),
         advice=advice,
     )
 
@@ -145,7 +151,7 @@ def _not_on_disk(subject: Subject, module: KernelModule) -> Finding:
     )
 
 
-def _load(module: KernelModule) -> Remedy:
+def load(module: KernelModule) -> Remedy:
     """The call of the role netlink_module that loads a module, now and at each boot."""
     return Remedy(
         "netlink_module",
@@ -223,7 +229,7 @@ def _missing(subject: Subject, node: DeviceNode) -> Finding:
         advice = container_lines(subject.container)
     elif node.made_by == "devtmpfs" and module and not module.present and module.file and not module.sealed:
         disabled = subject.state.host.restrictions.get(DISABLED)
-        remedy, advice = (None, advice) if disabled else (_load(module), "")
+        remedy, advice = (None, advice) if disabled else (load(module), "")
     what = f"There is no {TUN}" if not node.exists else f"{TUN} is not the character device 10:200"
     return _node_finding(
         subject,

@@ -15,6 +15,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._dom
     denied,
     domain_of,
     has_selinux,
+    loaded_on_demand,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import GATES, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN, CAP_SYS_ADMIN
@@ -43,6 +44,7 @@ CAUSE = Cause(
         "nlmsg": "The domain may use the socket, but not send messages that read or change.",
         "tun_socket": "The domain is not allowed to use /dev/net/tun or to make a TUN device.",
         "user_namespace": "The domain is not allowed to make a user namespace.",
+        "module_request": "The domain may not have the kernel load a module by asking for what is in it.",
         "boolean_off": "A boolean of the policy allows it, and that is off.",
         "mislabelled": "The program has another label than the policy gives its path, and so gets a wrong domain.",
         "entrypoint": "The policy does not let the program be started into the domain that it would get.",
@@ -183,7 +185,9 @@ def _lacking(subject: Subject, domain: Domain, checks: list[Check]) -> list[Find
         if not covered.get(best):
             break
         found.append(_boolean(subject, domain, best, [check for key in covered[best] for check in groups.pop(key)]))
-    return found + [_denied(subject, domain, reason, group) for (reason, _offered), group in groups.items()]
+    for (reason, _offered), group in groups.items():
+        found.append((_unloaded if reason == "module_request" else _denied)(subject, domain, reason, group))
+    return found
 
 
 def _covered(groups: dict[tuple[str, bool], list[Check]], words: list[str]) -> list[tuple[str, bool]]:
@@ -196,8 +200,8 @@ def _reason(check: Check) -> str:
         return "capability"
     if check.object_class in ("tun_socket", "chr_file"):
         return "tun_socket"
-    if check.object_class == "user_namespace":
-        return "user_namespace"
+    if check.object_class in ("user_namespace", "system"):
+        return "user_namespace" if check.object_class == "user_namespace" else "module_request"
     return "nlmsg" if check.permission.startswith("nlmsg") else "netlink_socket"
 
 
@@ -281,12 +285,29 @@ def _denied(subject: Subject, domain: Domain, reason: str, checks: list[Check]) 
     return found
 
 
+def _unloaded(subject: Subject, domain: Domain, reason: str, checks: list[Check]) -> Finding:
+    """The module is loaded for it, since who may ask for one module may ask for any."""
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.module_missing import load
+
+    remedies = [load(module) for module in loaded_on_demand(subject)]
+    names = ", ".join(module.name or "" for module in loaded_on_demand(subject))
+    summary = (
+        f"SELinux does not let {subject.workload.name} have the kernel load {names}: its domain {domain.type} is not "
+        "allowed system { module_request }. The kernel then says that it does not know it."
+    )
+    found = _finding(subject, domain, reason, checks, summary)
+    entries = [entry for remedy in remedies for entry in remedy.variables["netlink_module_modules"]]
+    adds = [words for remedy in remedies for words in remedy.adds]
+    found.remedy = Remedy("netlink_module", {"netlink_module_modules": entries}, adds=adds)
+    return found
+
+
 def _beyond(domain: Domain, checks: list[Check]) -> str:
     """What to do about a permission that no finding offers to add."""
     names = ", ".join(check.permission for check in checks)
     if checks[0].object_class in CAPABILITY_CLASSES:
         return f"Do not add {names}: it is next to root. Let another domain enter the namespace."
-    where = " on the type of /dev/net/tun" if checks[0].node else ""
+    where = " on the type of /dev/net/tun" if checks[0].target == "node" else ""
     return (
         f"It is not for netlink alone: allow {domain.type} {names} of class {checks[0].object_class}{where} with "
         "netlink_selinux_allow, and name that class in netlink_selinux_classes."

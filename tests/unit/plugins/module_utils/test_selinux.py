@@ -41,9 +41,9 @@ def test_what_ip_needs_and_others_may_do_without_is_not_certain():
 
 
 def test_a_tun_device_asks_about_its_node_and_then_about_the_device():
-    assert [(check.words, check.node) for check in checks_of("tun")][-2:] == [
-        ("chr_file ioctl", True),
-        ("tun_socket create", False),
+    assert [(check.words, check.target) for check in checks_of("tun")][-2:] == [
+        ("chr_file ioctl", "node"),
+        ("tun_socket create", "self"),
     ]
 
 

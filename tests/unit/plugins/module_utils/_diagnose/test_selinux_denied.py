@@ -17,6 +17,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
     Executable,
     Host,
     IdRange,
+    KernelModule,
     NetNamespace,
     Probe,
     Process,
@@ -297,3 +298,18 @@ def test_a_process_that_chose_its_domain_is_not_judged_by_the_label_of_its_progr
     workload.transition.after = CONTEXT.format("chosen_t")
     (finding,) = judged(state)[1]
     assert finding.reason == "mislabelled"
+
+
+@pytest.mark.parametrize(("present", "refused"), [(False, True), (True, False)])
+def test_a_module_that_the_domain_may_not_ask_for_is_loaded_for_it(present, refused):
+    domain = answers("agent_t")
+    domain.denied["system"] = ["module_request"]
+    state = host_of(running(link_kind="vxlan"), domain)
+    state.modules = [KernelModule("kind vxlan", "vxlan", present, file="/lib/modules/6.12/vxlan.ko")]
+    verdict, findings = judged(state)
+    assert verdict == ("refused" if refused else "allowed")
+    assert [item.reason for item in findings] == ["module_request"] * refused
+    if refused:
+        assert findings[0].gate == "object"
+        modules = [{"name": "vxlan", "state": "present"}]
+        assert findings[0].remedy.variables == {"netlink_module_modules": modules}
