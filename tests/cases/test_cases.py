@@ -131,7 +131,7 @@ def test_every_reason_has_a_broken_case_and_every_cause_a_healthy_look_alike() -
     healthy = {case.cause for case in [*HEALTHY, *unit_situations.HEALTHY, *container_situations.HEALTHY]}
     broken |= {("apparmor_denied", case.reason) for case in apparmor_situations.BROKEN}
     healthy |= {"apparmor_denied" for _case in apparmor_situations.HEALTHY}
-    broken |= {(case.cause, case.reason) for case in [*selinux_situations.BROKEN, *selinux_situations.LABELS]}
+    broken |= {(case.cause, case.reason) for case in [*selinux_situations.BROKEN, *selinux_situations.OTHERS]}
     healthy |= {case.cause for case in selinux_situations.HEALTHY}
     reasons = {(cause.name, reason) for cause in CAUSES for reason in cause.reasons}
     assert reasons - broken == elsewhere

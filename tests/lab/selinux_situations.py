@@ -147,5 +147,16 @@ HEALTHY = [
     SELinuxCase("sefine", NETLINK + NET_ADMIN, verdict="allowed", served="allowed"),
     SELinuxCase("sefree", "(typepermissive {t})", verdict="allowed", served="allowed"),
 ]
-# Reasons that come from a file's label and not from the rules of a domain: tests of their own.
-LABELS = [SELinuxCase("semoved", reason="mislabelled"), SELinuxCase("sewhere", reason="entrypoint")]
+# The type of a file that systemd may not execute.
+LOCKED = "selocked_exec_t"
+LOCKED_CIL = f"""
+(type {LOCKED}) (roletype object_r {LOCKED})
+(allow {LOCKED} fs_t (filesystem (associate)))
+(allow unconfined_t {LOCKED} (file (all)))
+"""
+# Reasons that come from a file's label or from what is loaded, and not from the rules of a domain: tests of their own.
+OTHERS = [
+    SELinuxCase("semoved", reason="mislabelled"),
+    SELinuxCase("sewhere", reason="entrypoint"),
+    SELinuxCase("sefine", reason="module_request"),
+]

@@ -8,6 +8,7 @@ All domains are installed at once and all fixes applied at once, since a change 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from confined import client, confine_selinux, end_service, remove_modules, serve
 from machine import Machine
-from selinux_situations import BROKEN, HEALTHY, MTU, SELinuxCase
+from selinux_situations import BROKEN, HEALTHY, LOCKED, LOCKED_CIL, MTU, SELinuxCase
 
 pytestmark = pytest.mark.usefixtures("domains")
 
@@ -28,6 +29,7 @@ echo $? >/run/semoved.status
 while sleep 3600; do :; done
 """
 UNIT = "selab"
+VXLAN = ["link", "add", "labvx", "type", "vxlan", "id", "7", "dstport", "4789"]
 ROLE = "netlink_selinux_"
 
 
@@ -35,7 +37,8 @@ ROLE = "netlink_selinux_"
 def domains(selinux_guest: Machine) -> Iterator[None]:
     """All domains and clients of this file."""
     guest = selinux_guest
-    confine_selinux(guest, {case.name: case.rules for case in [*BROKEN, *HEALTHY]}, "labcases")
+    rules = {case.name: case.rules for case in [*BROKEN, *HEALTHY]}
+    confine_selinux(guest, {**rules, "sefine": rules["sefine"] + LOCKED_CIL}, "labcases")
     for case in BROKEN:
         guest.sh('cat "$(readlink -f "$(command -v "$1")")" > "$2"', case.program, client(case.name))
     guest.sh("modprobe tun")
@@ -93,15 +96,15 @@ def as_sets(variables: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def service(guest: Machine, command: str, *settings: str, start: bool = True) -> Iterator[None]:
+def service(guest: Machine, command: str, *settings: str, start: bool = True, unit: str = UNIT) -> Iterator[None]:
     """A service that runs the command; without start it is stopped again."""
     try:
-        serve(guest, UNIT, command, *settings)
+        serve(guest, unit, command, *settings)
         if not start:
-            guest.sh('systemctl stop "$1"', UNIT)
+            guest.sh('systemctl stop "$1"', unit)
         yield
     finally:
-        end_service(guest, UNIT)
+        end_service(guest, unit)
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=lambda case: f"{case.reason}-{case.name}")
@@ -125,23 +128,20 @@ def test_a_healthy_client_is_allowed_without_a_finding(selinux_guest: Machine, c
     assert result["findings"] == [] and verdicts(result) == {case.name: "allowed"}, result
 
 
-@pytest.mark.parametrize(
-    "case",
-    [case for case in [*BROKEN, *HEALTHY] if case.arguments == MTU],
-    ids=lambda case: f"{case.reason}-{case.name}",
-)
-def test_a_service_is_judged_by_the_context_that_it_has(selinux_guest: Machine, case: SELinuxCase) -> None:
-    with service(selinux_guest, f"{client(case.name)}-daemon"):
-        status = selinux_guest.sh(
-            'for i in 1 2 3 4 5 6 7 8 9; do [ -s "$1" ] || sleep 0.2; done; cat "$1"', f"/run/{case.name}.status"
-        )
-        result = selinux_guest.diagnose({"name": case.name, "unit": UNIT})
-    assert (status.strip() == "0") == (case.verdict == "allowed")
-    assert verdicts(result) == {case.name: case.served}, result
-    reasons = [finding["reason"] for finding in result["findings"]]
-    assert reasons == ([case.reason, *case.then] if case.reason else [])
-    proven = {finding["certainty"] == "proven" for finding in result["findings"]}
-    assert proven <= {case.served == "refused"}
+def test_services_are_judged_by_the_contexts_that_they_have(selinux_guest: Machine) -> None:
+    guest, cases = selinux_guest, [case for case in [*BROKEN, *HEALTHY] if case.arguments == MTU]
+    with contextlib.ExitStack() as services:
+        for case in cases:
+            services.enter_context(service(guest, f"{client(case.name)}-daemon", unit=f"selab-{case.name}"))
+        result = guest.diagnose(*({"name": case.name, "unit": f"selab-{case.name}"} for case in cases))
+        for case in cases:
+            status = guest.sh('until [ -s "$1" ]; do sleep 0.1; done; cat "$1"', f"/run/{case.name}.status")
+            assert (status == "0\n") == (case in HEALTHY), case.name
+    assert verdicts(result) == {case.name: case.served for case in cases}
+    for case in cases:
+        findings = own(result, case)
+        assert [finding["reason"] for finding in findings] == ([case.reason, *case.then] if case.reason else [])
+        assert {finding["certainty"] == "proven" for finding in findings} <= {case.served == "refused"}, findings
 
 
 def test_what_a_dontaudit_rule_hides_is_said(selinux_guest: Machine) -> None:
@@ -185,6 +185,26 @@ def test_all_fixes_are_one_change_that_works_and_can_be_taken_back(selinux_guest
         assert status and case.symptom in said, case.name
     assert guest.diagnose(*workloads)["findings"] == before["findings"]
     assert not guest.module("receipt", run="latest")["changed"]
+
+
+def test_a_module_that_the_domain_may_not_ask_for_is_loaded_for_it(selinux_guest: Machine) -> None:
+    guest, add = selinux_guest, [client("sefine"), *VXLAN]
+    workload = {"name": "w", "executable": add[0], "link_kind": "vxlan"}
+    guest.sh("modprobe -r vxlan")
+    assert "Unknown device type" in guest.run(add).stderr
+    result = guest.diagnose(workload)
+    assert reasons(result) == [("module_request", "object")] and verdicts(result) == {"w": "refused"}, result
+    remedy = result["findings"][0]["remedy"]
+    assert remedy["role"] == "netlink_module"
+    modules = remedy["variables"]["netlink_module_modules"]
+    try:
+        assert guest.module("kernel_modules", modules=modules)["changed"]
+        assert guest.run(add).returncode == 0
+        assert verdicts(guest.diagnose(workload)) == {"w": "allowed"}
+    finally:
+        guest.run(["ip", "link", "del", "labvx"])
+    assert guest.module("receipt", run="latest")["changed"]
+    assert "Unknown device type" in guest.run(add).stderr
 
 
 # --- labels of files --------------------------------------------------------------------------------------------------
@@ -241,7 +261,7 @@ def test_a_service_that_systemd_may_not_execute_gets_the_label_of_its_path(selin
     guest, workload = selinux_guest, {"name": "moved", "unit": UNIT}
     guest.sh('chmod 755 "$1"; chcon -t bin_t "$1"', MOVED_DAEMON)
     with service(guest, MOVED_DAEMON, start=False):
-        guest.sh('chcon -t user_home_t "$1"; ! systemctl start "$2"', MOVED_DAEMON, UNIT)
+        guest.sh('chcon -t "$3" "$1"; ! systemctl start "$2"', MOVED_DAEMON, UNIT, LOCKED)
         result = guest.diagnose(workload)
         assert reasons(result)[:1] == [("mislabelled", "execve")] and verdicts(result) == {"moved": "refused"}, result
         with mended(guest, result["findings"][0], MOVED_DAEMON):
