@@ -48,6 +48,7 @@ options:
     description:
       - Read the log of auditd through ausearch(8), which knows its place and layout from C(auditd.conf). Its answer is
         held in memory as a whole, while the file itself is read piece by piece.
+      - Of denials by AppArmor it tells neither the executable nor the system call, even if the log has them.
     type: bool
     default: false
   duration:

@@ -62,7 +62,8 @@ def test_a_denial_is_told_with_or_without_auditd(apparmor_guest: Machine, name: 
     (denial,) = found
     assert (denial["module"], denial["permission"], denial["object"]) == ("apparmor", permission, thing)
     assert (denial["name"], denial["enforced"], denial["count"]) == (name, enforced, 1)
-    assert denial["source"] == "audit" if auditd else denial["source"] in ("kernel", "journal")
+    # journald listens to the audit system too, and may be quicker than auditd.
+    assert denial["source"] in (("audit", "journal") if auditd else ("kernel", "journal"))
     assert abs(denial["last"] - before) < 60 and denial["pid"] > 1
     if thing != "capability":
         assert denial["errno"] == "EACCES"
@@ -77,8 +78,9 @@ def test_with_a_rule_of_audit_the_call_and_the_program_are_told(apparmor_guest: 
         found = [told(apparmor_guest, name, ausearch=ausearch, sources=["audit"]) for ausearch in (False, True)]
     finally:
         apparmor_guest.run(["auditctl", "-d", *rule[1:]])
-    assert found[0] == found[1]
-    (denial,) = found[0]
+    (denial,), (searched,) = found
+    # ausearch takes the record for malformed, and leaves out the rest of the event.
+    assert all(searched[key] == denial[key] for key in ("permission", "object", "subject", "last", "count", "pid"))
     assert (denial["executable"], denial["syscall"], denial["succeeded"]) == (client(name), "socket", False)
     assert (denial["uid"], denial["command"]) == (0, " ".join(asking(name)))
 
@@ -110,7 +112,8 @@ def test_the_same_again_is_counted_as_one(apparmor_guest: Machine, name: str) ->
     assert denial["count"] == 3 and denial["first"] < denial["last"]
 
 
-def test_a_program_cannot_forge_a_record(apparmor_guest: Machine, name: str) -> None:
+def test_a_program_cannot_forge_a_record(apparmor_guest: Machine) -> None:
+    name = "forged"
     record = (
         f'apparmor="DENIED" operation="capable" profile="{name}" pid=1 comm="ip" capability=12  capname="net_admin"'
     )

@@ -101,9 +101,8 @@ def test_filters_name_whom_to_tell(host: Host) -> None:
 
 def test_a_program_cannot_forge_a_record_of_the_kernel(host: Host) -> None:
     record = 'apparmor="DENIED" operation="capable" profile="x" pid=1 comm="ip" capability=12  capname="net_admin"'
-    host.sh(
-        'logger -t kernel "$1"; echo "$1" | systemd-cat -t audit', f"audit: type=1400 audit({time.time():.3f}:1): {record}"
-    )
+    line = f"audit: type=1400 audit({time.time():.3f}:1): {record}"
+    host.sh('logger -t kernel "$1"; echo "$1" | systemd-cat -t audit', line)
     fields = f"MESSAGE={NOT_PERMITTED}\n_TRANSPORT=kernel\nCONTAINER_ID_FULL={'f' * 64}\nUNIT=sshd.service\n"
     host.run(["logger", "--journald"], stdin=fields)
     host.sh("journalctl --quiet --sync")

@@ -45,7 +45,8 @@ def test_a_denial_is_told_with_or_without_auditd(guest: Machine, name: str, audi
     assert (denial["module"], denial["permission"], denial["object"]) == ("selinux", *DENIED[name])
     assert denial["count"] == (before[0]["count"] if before else 0) + 1
     assert (denial["name"], denial["enforced"], denial["target"]) == (name, True, denial["subject"])
-    assert denial["source"] == "audit" if auditd else denial["source"] in ("kernel", "journal")
+    # journald listens to the audit system too, and may be quicker than auditd.
+    assert denial["source"] in (("audit", "journal") if auditd else ("kernel", "journal"))
 
 
 def test_ausearch_tells_the_same_as_the_file(guest: Machine) -> None:

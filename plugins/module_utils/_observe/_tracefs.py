@@ -10,6 +10,7 @@ Source: Documentation/trace/ftrace.rst.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import select
@@ -75,7 +76,9 @@ def _mount() -> int:
     finally:
         if made[0] >= 0:
             os.close(made[0])
-    raise TraceError(f"tracefs is not mounted and cannot be ({errno_name(number)})")
+    reasons = {errno.ENODEV: "the kernel has none", errno.ENOSYS: "the kernel is older than 5.2"}
+    reason = reasons.get(number, "it needs root of the host, and a kernel that is not locked down for confidentiality")
+    raise TraceError(f"tracefs is not mounted and cannot be ({errno_name(number)}): {reason}")
 
 
 class Instance:

@@ -27,6 +27,7 @@ MOST_BYTES = 1 << 32  # of one file: some ten million records, which take a quar
 
 _ROTATED = re.compile(r"\.([0-9]{1,5})(\.gz)?")
 _PACKED = (".bz2", ".xz", ".zst")
+_SKIPPED = "Malformed event skipped"
 _TYPES = "AVC,SELINUX_ERR,SECCOMP,APPARMOR_DENIED,APPARMOR_ALLOWED,APPARMOR_AUDIT"
 
 
@@ -87,15 +88,17 @@ def read_ausearch(
 ) -> bool:
     """The same through ausearch, which finds the log where auditd.conf has it. Its answer is read as a whole.
 
+    It takes records of AppArmor for malformed (audit 4.0.2 does), and shows them as such only if it is asked to.
     Returns whether it answered.
     """
     day, hour = time.strftime("%m/%d/%y %H:%M:%S", time.localtime(max(since, 0))).split(" ")
-    code, out, err = ask(["ausearch", "--input-logs", "--raw", "-m", _TYPES, "-ts", day, hour])
-    if code and "<no matches>" not in err:
+    code, out, err = ask(["ausearch", "--input-logs", "--raw", "--debug", "-m", _TYPES, "-ts", day, hour])
+    skipped = [line.partition(". ")[2] for line in err.split("\n") if line.startswith(_SKIPPED)]
+    if code and not skipped and "<no matches>" not in err:
         unseen.append(Unseen("ausearch", shown(err.strip() or f"it failed with {code}", 200)))
         return False
     events = Events(groups, "audit")
-    for line in out.encode("utf-8", "surrogateescape").split(b"\n"):
-        events.line(line)
+    for line in [*out.split("\n"), *skipped]:
+        events.line(line.encode("utf-8", "surrogateescape"))
     events.end()
     return True

@@ -17,7 +17,7 @@ MOST_EVENTS = 1 << 14  # of the audit system that are remembered, to count once 
 
 # What a group tells is that of its newest record.
 _OF_THE_NEWEST = (
-    *("last", "source", "errno", "succeeded", "pid", "uid", "name", "executable", "command", "syscall", "unit"),
+    *("last", "source", "errno", "succeeded", "pid", "uid", "name", "command", "syscall", "unit"),
     *("container", "opener", "user_ns", "owner_ns", "text"),
 )
 
@@ -33,6 +33,7 @@ class Groups:
         self._since = since
         self._groups: OrderedDict[Key, Denial] = OrderedDict()
         self._names: dict[Key, int] = {}
+        self._named: dict[Key, Key] = {}
         self._events: OrderedDict[Sight, None] = OrderedDict()
         self._dropped = 0
 
@@ -50,12 +51,17 @@ class Groups:
         if denial.last < self._since or denial.name == PROBE_NAME:
             return
         what = (denial.module, denial.subject, denial.permission, denial.object, denial.target, str(denial.enforced))
+        named = (*what, denial.container, denial.unit, denial.name)
         who = (denial.container, denial.unit, denial.executable or denial.name, denial.door, str(denial.opener))
-        known = self._groups.get(what + who)
+        # The kernel log names no executable: there the name has to do, if the audit log told whose it is.
+        key = what + who if denial.executable else self._named.get(named, what + who)
+        known = self._groups.get(key)
         if known is None:
             self._begin(what, who, denial)
+            if denial.executable and len(self._named) < MOST_GROUPS:
+                self._named[named] = what + who
         else:
-            self._groups.move_to_end(what + who)
+            self._groups.move_to_end(key)
             _merge(known, denial)
 
     def _begin(self, what: Key, who: Key, denial: Denial) -> None:
@@ -91,3 +97,4 @@ def _merge(known: Denial, new: Denial) -> None:
         return
     for name in _OF_THE_NEWEST:
         setattr(known, name, getattr(new, name))
+    known.executable = new.executable or known.executable

@@ -155,3 +155,10 @@ def test_what_ausearch_could_not_do_is_said(error: str, answered: bool) -> None:
     unseen: list[Unseen] = []
     assert read_ausearch(lambda _words: (1, "", error), NOW, Groups(0), unseen) is answered
     assert bool(unseen) is not answered
+
+
+def test_what_ausearch_takes_for_malformed_is_read(tmp_path: Path) -> None:
+    groups = Groups(0)
+    skipped = f"Malformed event skipped, rc=9. {record(1)}"
+    assert read_ausearch(lambda _words: (1, "", f"{skipped}<no matches>\n"), NOW, groups, [])
+    assert [denial.subject for denial in groups.result([])] == ["labip"]

@@ -40,6 +40,11 @@ def test_different_programs_and_modes_are_apart() -> None:
     assert [one.last for one in found] == [4, 3, 2, 1]
 
 
+def test_a_record_that_names_no_executable_is_of_the_program_of_that_name() -> None:
+    found, _unseen = collect(denial(1, executable="/usr/sbin/ip"), denial(2), denial(3, name="tc"))
+    assert [(one.last, one.count, one.executable) for one in found] == [(3, 1, None), (2, 2, "/usr/sbin/ip")]
+
+
 def test_what_is_older_is_left_out() -> None:
     assert collect(denial(9.9), since=10)[0] == []
 
