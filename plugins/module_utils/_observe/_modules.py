@@ -178,10 +178,15 @@ class RunningKernel:
             name = need.module  # From a file of somebody's own.
         if name is None:
             told = index.knows_builtin_aliases and (self.configuration is None or need.option is None)
-            return KernelModule(need.name, source=source) if told else None
+            return KernelModule(need.name, source=source) if told and not self._foreign else None
         found = KernelModule(need.name, name, name in self.loaded, source=source, file=index.file_of(name))
         found.blocked, found.sealed = self._hindrance(name, need)
         return found
+
+    @cached_property
+    def _foreign(self) -> list[str]:
+        """Modules that are loaded and that depmod has not listed: what they bring is not known."""
+        return sorted(name for name in self.loaded if self.index.listed_file(name) is None)
 
     def _hindrance(self, name: str, need: Need) -> tuple[Optional[str], bool]:
         rule, sealed = hindrance(self._rules, self.index, name, need.aliases, self.loaded)
@@ -219,7 +224,9 @@ class RunningKernel:
 
     def _say_unknown(self, need: Need) -> None:
         reason = f"{self.index.directory} is not there, so nothing tells which modules this kernel has"
-        if self.index.exists:
+        if self.index.exists and self._foreign:
+            reason = f"module {self._foreign[0]} was loaded from elsewhere, and may have it"
+        elif self.index.exists:
             reason = f"{self.index.directory} does not tell what is built into this kernel"
         elif os.path.isdir(MODULES) and os.listdir(MODULES):
             reason += "; there is one of another release: after an update, the host has to be rebooted"

@@ -98,6 +98,13 @@ def test_what_nothing_tells_is_said_and_not_claimed(tmp_path, name, options):
     assert [item.source for item in found.state.unseen] == [name]
 
 
+def test_what_was_loaded_from_elsewhere_may_have_what_no_module_of_the_list_has(tmp_path):
+    found = kernel(tmp_path, loaded=["vxlan", "of_somebody"])
+    assert found.look_for(need_of("kind nosuch")) is None
+    assert "of_somebody" in found.state.unseen[0].reason
+    assert found.look_for(need_of("kind vxlan")).present
+
+
 def test_lists_of_before_5_2_do_not_tell_what_is_built_in(tmp_path):
     old = {name: text for name, text in LISTS.items() if name != "modules.builtin.modinfo"}
     found = kernel(tmp_path, lists=old)
