@@ -57,9 +57,11 @@ APPARMOR, SELINUX = (
 NOT_ENGINES = [*UNITS, *CONTAINERS, *APPARMOR, *SELINUX, "tests/lab/test_guest.py"]
 # Targets of modules and roles that need systemd or a container engine: they start hosts of their own.
 ON_HOSTS = [
+    "apparmor_rules",
     "container_capabilities",
     "container_facts",
     "docker_daemon",
+    "netlink_apparmor",
     "netlink_container",
     "netlink_unit",
     "netlink_userns",
@@ -131,8 +133,8 @@ def suites() -> list[Suite]:
     return [
         ansible_test("integration", "2.21", "--continue-on-error", *no_hosts, **live),
         ansible_test("sanity", "2.21", "--requirements"),
-        pytest("lab-selinux", "2.21", *SELINUX, LAB, root=True),
-        pytest("lab-apparmor", "2.21", *APPARMOR, LAB, root=True),
+        pytest("lab-selinux", "2.21", *SELINUX, LAB, root=True, timeout=2400),
+        pytest("lab-apparmor", "2.21", *APPARMOR, LAB, root=True, timeout=2400),
         pytest("lab-units", "2.19", *UNITS, LAB, root=True),
         pytest("lab-engines", "2.19", "tests/lab", *(f"--ignore={path}" for path in NOT_ENGINES), LAB, root=True),
         pytest("lab-containers", "2.19", *CONTAINERS, LAB, root=True),

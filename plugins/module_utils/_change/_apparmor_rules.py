@@ -326,7 +326,8 @@ def _demand_consent(name: str, executable: Optional[str], rules: Sequence[str], 
     if word is None or word in accept:
         return
     whom = "every program of this host" if word == "world_userns" else f"everybody who runs {executable}"
-    raise ChangeError(f"{', '.join(rules)} in profile {name} is a privilege for {whom}: accept it with {word}")
+    quoted = ", ".join(f"'{rule}'" for rule in rules)
+    raise ChangeError(f"{quoted} in profile {name} is a privilege for {whom}: accept it with {word}")
 
 
 def _add(plan: ProfilePlan, definition: Definition, rules: Sequence[str]) -> None:
