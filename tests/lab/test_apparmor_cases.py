@@ -7,11 +7,14 @@ program itself, taken back. A look-alike is allowed.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import ansible
 import pytest
 from apparmor_situations import (
     ADMIN,
@@ -27,6 +30,7 @@ from apparmor_situations import (
     AppArmorCase,
 )
 from confined import PROFILE, client, end_service, serve
+from host import COLLECTIONS, WORKER
 from machine import Machine
 
 NAME, UNIT = "labaa", "lab-aa"
@@ -313,3 +317,19 @@ def test_the_profile_for_one_program_that_needs_user_namespaces_attaches_to_it_a
     assert apparmor_guest.module("receipt", run="latest")["changed"]
     assert apparmor_guest.snapshot() == untouched
     apparmor_guest.sh('rm "$1"', client(NAME))
+
+
+@pytest.mark.parametrize("case", [AppArmorCase("both-rules", f"{RAW} {ADMIN}", way=EXECUTED)], ids=by_name)
+def test_a_module_that_is_confined_itself_asks_nothing_in_another_profile(
+    apparmor_guest: Machine, program: Program
+) -> None:
+    own = f"profile {NAME}-module {{ file, network, capability, signal, unix, ptrace, }}"
+    assert apparmor_guest.run(["apparmor_parser", "-r", "-K"], stdin=own).returncode == 0
+    request = {"workloads": [{"name": "w", **program.workload}], "_ansible_check_mode": False}
+    path = f"{COLLECTIONS}:{Path(ansible.__file__).parents[1]}"
+    command = ["env", f"PYTHONPATH={path}", "aa-exec", "-p", f"{NAME}-module", "--", "python3", "-B", str(WORKER)]
+    done = apparmor_guest.run(command, stdin=json.dumps(["diagnosis_info", request]) + "\n")
+    apparmor_guest.run(["apparmor_parser", "-R"], stdin=own)
+    (found,) = json.loads(done.stdout)["workloads"]
+    assert (found["verdict"], found["probes"][0]["answer"]) == ("unknown", "allowed"), found
+    assert found["probes"][0]["not_reproduced"] == [f"LSM label {NAME} (enforce)"]

@@ -55,7 +55,8 @@ def confining(subject: Subject) -> list[Profile]:
     found = []
     for name, mode in split_label(apparmor_label(subject) or UNCONFINED):
         profile = subject.state.profiles.get(name) or Profile(name, mode)
-        if name != UNCONFINED and (mode or profile.mode) not in _HARMLESS:
+        free = name.rpartition(":")[2] == UNCONFINED  # Also in a namespace of policy, ":lxd-web:unconfined".
+        if not free and (mode or profile.mode) not in _HARMLESS:
             found.append(profile)
     return found
 

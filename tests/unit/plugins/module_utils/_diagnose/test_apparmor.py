@@ -308,3 +308,12 @@ def test_a_program_that_was_started_before_its_profile_was_loaded_has_to_be_star
     given.host.restrictions[RESTRICTION] = 1
     found = diagnose(given).findings[0]
     assert (found.reason, found.pending, found.remedy) == (REASON, True, None) and "anew" in found.advice
+
+
+def test_what_is_unconfined_in_a_namespace_of_policy_is_unconfined():
+    outer = profile("network,", "capability,", name="lxd-web_</var/lib/lxd>", file=None, generator="lxd")
+    label = f"{outer.name}//&:lxd-web_<var-lib-lxd>:unconfined (enforce)"
+    passed = [Probe("link", "allowed", layer="ack", tid=42, not_reproduced=[f"LSM label {label}"])]
+    assert judged(state(outer, label=label, probes=passed)) == ("unknown", [])
+    outer.mode = "complain"
+    assert judged(state(outer, label=label.replace("enforce", "complain"), probes=passed)) == ("allowed", [])
