@@ -202,7 +202,7 @@ def _why_not_loaded(directory: str, files: Sequence[str]) -> str:
         return named
     try:
         with open(os.path.join(directory, ".env"), encoding="utf-8", errors="replace") as file:
-            if re.search(r"^\s*(export\s+)?COMPOSE_FILE\s*=", file.read(), re.MULTILINE):
+            if re.search(r"^[ \t]*(export[ \t]+)?COMPOSE_FILE[ \t]*=", file.read(1 << 20), re.MULTILINE):
                 return f"{directory}/.env sets COMPOSE_FILE, with which compose loads no override"
     except OSError:
         pass

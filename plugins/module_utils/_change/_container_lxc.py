@@ -141,10 +141,12 @@ def _demand_possible(subject: Subject, wish: Wish) -> None:
 
 def split(text: str) -> tuple[str, str]:
     """What others wrote, and our lines."""
-    begin, end = text.find(BEGIN + "\n"), text.find(END + "\n")
-    if begin < 0 or end < begin:
+    end = f"\n{text}".rfind(f"\n{END}\n")
+    begin = f"\n{text}".rfind(f"\n{BEGIN}\n", 0, end + 1)
+    if begin < 0:
         return text, ""
-    return text[:begin] + text[end + len(END) + 1 :], text[begin : end + len(END) + 1]
+    end += len(END) + 1
+    return text[:begin] + text[end:], text[begin:end]
 
 
 def joined(theirs: str, wish: Wish, base: Mapping[str, list[str]]) -> str:

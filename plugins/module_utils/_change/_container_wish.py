@@ -243,5 +243,5 @@ def from_note(text: str) -> Wish:
     line = next((line for line in text.splitlines() if line.startswith(NOTE)), NOTE)
     try:
         return from_entry(json.loads(line[len(NOTE) :]))
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return Wish()

@@ -65,9 +65,9 @@ def _quadlet(owner: ContainerOwner, root: str) -> dict[str, Any]:
         # That for a file of a package or of /run lies where the administrator's are.
         places = (f"{path}.d", f"/etc/containers/systemd/{os.path.basename(path)}.d")
         text = next(filter(None, (_read(f"{root}{place}/{DROP_IN}") for place in places)), "")
-        for name, value in re.findall(r"^(AddCapability|User)\s*=\s*(.*?)\s*$", text, re.MULTILINE):
+        for name, value in re.findall(r"^(AddCapability|User)[ \t]*=(.*)$", text, re.MULTILINE):
             if name == "User":
-                found["user"] = value
+                found["user"] = value.strip()
             else:
                 found["cap_add"] += value.split()
     return found

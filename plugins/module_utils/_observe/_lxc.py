@@ -32,14 +32,14 @@ MANAGED = (
 # lxc.include may name files that include others, or itself.
 MOST_FILES = 64
 
-_LINE = re.compile(r"^\s*(lxc\.[\w.\-/]+)\s*=\s*(.*?)\s*$")
+_KEY = re.compile(r"lxc\.[\w.\-/]+")
 _OLD = {"lxc.id_map": "lxc.idmap", "lxc.seccomp": "lxc.seccomp.profile", "lxc.aa_profile": "lxc.apparmor.profile"}
 _ACTIONS = {"kill": "SCMP_ACT_KILL", "trap": "SCMP_ACT_TRAP", "allow": "SCMP_ACT_ALLOW", "notify": "SCMP_ACT_NOTIFY"}
 
 
 def lxc_places(files: Files) -> list[Place]:
     """The containers of root, those of users, and those of the managers."""
-    own = re.search(r"^\s*lxc\.lxcpath\s*=\s*(/\S*)", files.text(CONFIGURATION) or "", re.MULTILINE)
+    own = re.search(r"^[ \t]*lxc\.lxcpath[ \t]*=[ \t]*(/\S*)", files.text(CONFIGURATION) or "", re.MULTILINE)
     paths = [own[1].rstrip("/")] if own else []
     found: dict[str, Place] = {}
     for directory in dict.fromkeys([*paths, DEFAULT_PATH, *(f"{home}/.local/share/lxc" for home in files.homes())]):
@@ -97,8 +97,11 @@ def _add_settings(files: Files, path: str, found: dict[str, list[str]], seen: se
     if path in seen or len(seen) >= MOST_FILES:
         return
     seen.add(path)
-    for match in filter(None, map(_LINE.match, (files.text(path) or "").splitlines())):
-        key, value = _OLD.get(match[1], match[1]), match[2]
+    for line in (files.text(path) or "").split("\n"):
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if not equals or not _KEY.fullmatch(name):
+            continue
+        key = _OLD.get(name, name)
         if key == "lxc.include":
             for included in _included(files, value):
                 _add_settings(files, included, found, seen)
@@ -162,7 +165,7 @@ def parse_seccomp(text: str) -> Optional[Seccomp]:
 
 def _action(words: list[str], usual: str, number: Optional[int] = None) -> tuple[str, Optional[int]]:
     if words[:1] == ["errno"]:
-        known = len(words) > 1 and words[1].isdigit() and len(words[1]) < 6
+        known = len(words) > 1 and re.fullmatch("[0-9]{1,5}", words[1])
         return "SCMP_ACT_ERRNO", int(words[1]) if known else 1
     return (_ACTIONS[words[0]], None) if words and words[0] in _ACTIONS else (usual, number)
 
@@ -170,7 +173,7 @@ def _action(words: list[str], usual: str, number: Optional[int] = None) -> tuple
 def _conditions(words: list[str]) -> list[list[object]]:
     """Conditions on arguments: [index,value,operator,mask]."""
     found: list[list[object]] = []
-    for item in re.findall(r"\[([^\]]*)\]", " ".join(words)):
+    for item in re.findall(r"\[([^\[\]]*)\]", " ".join(words)):
         parts = [part.strip() for part in item.split(",")]
         try:
             found.append([int(parts[0], 0), int(parts[1], 0), int(parts[3], 0) if len(parts) > 3 else 0, parts[2]])

@@ -29,7 +29,6 @@ DEFAULT = mask_of(
 )
 NETWORK = mask_of(["net_admin"])
 
-_ASSIGNMENT = re.compile(r"^\s*(\w+)\s*=\s*(.*?)\s*$")
 _NETWORK_OPTION = re.compile(
     r"^(--private-network|--network-(veth|veth-extra|bridge|zone|interface|macvlan|ipvlan)(=|$)|-n$)"
 )
@@ -85,11 +84,12 @@ def read_machine(files: Files, name: str, arguments: list[str]) -> Container:
 def parse_settings(text: str) -> dict[str, list[str]]:
     """Name -> values of the assignments, those of an empty value and before it left out."""
     found: dict[str, list[str]] = {}
-    for match in filter(None, map(_ASSIGNMENT.match, text.splitlines())):
-        if match[2]:
-            found.setdefault(match[1], []).append(match[2])
-        else:
-            found.pop(match[1], None)
+    for line in text.split("\n"):
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if equals and value and name:
+            found.setdefault(name, []).append(value)
+        elif equals:
+            found.pop(name, None)
     return found
 
 

@@ -38,7 +38,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 STORE = "/var/lib/containers/storage"
 RUN = "/run/containers/storage"
 CONFIGURATION = "/etc/containers/storage.conf"
-_SETTING = re.compile(r'^\s*(graphroot|runroot|root)\s*=\s*"(/[^"]+)"', re.MULTILINE)
+_SETTING = re.compile(r'^[ \t]*(graphroot|runroot|root)[ \t]*=[ \t]*"(/[^"\n]+)"', re.MULTILINE)
 CRIO = "/etc/crio/crio.conf"
 # Volatile ones are those that are removed when they end (podman run --rm).
 LISTS = ("containers.json", "volatile-containers.json")

@@ -33,7 +33,7 @@ def json_values(words: list[str]) -> st.SearchStrategy[Any]:
     )
 
 
-def assert_linear(function: Callable[[Any], Any], make: Callable[[int], Any], size: int = 1 << 13) -> None:
+def assert_linear(function: Callable[[Any], Any], make: Callable[[int], Any], size: int = 1 << 12) -> None:
     """Eight times the input may take up to thirty times as long: a quadratic parser takes sixty-four times."""
 
     def seconds(count: int) -> float:
