@@ -12,6 +12,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._audit_log import AUDIT_LOG
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
 
+_RECORDS = ("apparmor_", "selinux_", "seccomp_log", "module_probe")
+
 
 def read_denials(
     since: float,
@@ -38,9 +40,14 @@ def read_denials(
 
 
 def recognise_line(line: str) -> Optional[tuple[Optional[str], str, Optional[str]]]:
-    """(operation, layer, errno) of a line that words a refusal, None for others."""
+    """(operation, layer, errno) of a line that words a refusal, None for others.
+
+    A program that passes on a record of a security module, as the daemons of the audit system do, was not refused.
+    """
     # Imported here: the wordings are many, and most hosts' logs have no line that is worth the look.
     from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._recognise import recognise
 
     words = recognise(line)
-    return None if words is None else (words.operation, words.layer, words.errno)
+    if words is None or words.subject.startswith(_RECORDS):
+        return None
+    return words.operation, words.layer, words.errno

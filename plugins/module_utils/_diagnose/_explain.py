@@ -29,6 +29,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._rec
     errno_of,
     find_wording,
     known_extack,
+    layers_of,
     operation_of,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._wordings import (
@@ -39,9 +40,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._wor
 )
 
 ECHO_LIMIT = 80  # characters of foreign text that an answer may repeat
-
-# Of the calls on a netlink socket only socket() itself answers with these.
-_SOCKET_ERRNOS = ("EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT")
 
 
 @dataclass(frozen=True)
@@ -154,9 +152,7 @@ def _state_answer(known: Optional[Extack], kernel_text: str) -> _Answer:
 def _rule_answer(subject: str, error: Optional[str]) -> _Answer:
     """What the table says for what was asked and how it was answered."""
     rule = rule_for(subject, error)
-    layers = SUBJECTS[subject]
-    if layers[0] == "unknown" and "socket" in layers and error in _SOCKET_ERRNOS:
-        layers = ("socket",)
+    layers = layers_of(subject, error)
     excludes = rule.rules_out
     if len(layers) > 1:  # then a system call may have failed, which a filter can do
         excludes = tuple(row for row in excludes if row.cause != "seccomp_denied")

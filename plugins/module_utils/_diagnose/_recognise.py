@@ -29,6 +29,9 @@ READ_LIMIT = 32768  # characters of a message that are looked at: the first and 
 ERRNO_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN", errno.EDEADLK: "EDEADLK"}
 ERRNO_NUMBERS = {name: value for name, value in vars(errno).items() if name.startswith("E")}
 
+# Of the calls on a netlink socket only socket() itself answers with these.
+_SOCKET_ERRNOS = ("EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT")
+
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 _NUMBER = r"(?:\[errno |os error |errno ?[=:]? ?|system error |error:? ?\(|failure |error:? |\((?=-))(-?\d{1,4})\b"
 _NAME = r"\b(E[A-Z0-9]{2,15})\b"
@@ -111,6 +114,13 @@ def operation_of(text: str, wording: Optional[Wording], known: Optional[Extack])
     return (wording.operation if wording else None) or (known.operation if known else None)
 
 
+def layers_of(subject: str, error: Optional[str]) -> tuple[str, ...]:
+    """The layers that a subject's refusal with an errno can come from, the likeliest first."""
+    layers = SUBJECTS[subject]
+    only_socket = layers[0] == "unknown" and "socket" in layers and error in _SOCKET_ERRNOS
+    return ("socket",) if only_socket else layers
+
+
 # Words that fit much else count only where the line itself speaks of the network.
 _NETWORK = re.compile(
     r"netlink|rtnl|\bnet(?:work|ns|_admin)?\b|\btun(?:nel)?\b|\blink\b|\broute|\bif(?:ace|name)\b|interface|addr"
@@ -142,5 +152,5 @@ def recognise(line: str) -> Optional[Recognised]:
     if wording.subject in _NEVER or (wording.general and not known and not _NETWORK.search(text)):
         return None
     error = errno_of(wording, text, start) or (known.errno if known else None)
-    layer = SUBJECTS[wording.subject][0]
+    layer = layers_of(wording.subject, error)[0]
     return Recognised(wording.subject, layer, error, operation_of(text, wording, known), wording.program)

@@ -25,7 +25,7 @@ WORDS = (
     "|namespace|/ns/net|\\bunshare|setns|uid_?map|gid_?map|sysctl|/proc/sys/net|wireguard|\\bwg[0-9-]|nexthop"
     "|cannot find device|resource busy|macvlan|ipvlan|bond|capabilit|ConditionCapability|cap_add|must be root|as root"
     "|Dump terminated|already has an IP|key was rejected|Required key|could not insert|finit_module|genl|nl80211"
-    "|ethtool|tunnel interface|bridge addr|ioctl|SUID/SGID|lookup|_Socket|raw socket|^Socket"
+    "|ethtool|tunnel interface|bridge addr|ioctl|SUID/SGID|lookup|buffer size|curl \\(|_Socket|raw socket|^Socket"
 )
 _MAYBE = re.compile(WORDS, re.IGNORECASE)
 LONGEST = 2000  # characters of a line that are looked at

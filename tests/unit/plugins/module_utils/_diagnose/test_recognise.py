@@ -5,13 +5,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._explain import explain
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._recognise import recognise
+from ansible_collections.netlink.remediation.plugins.module_utils._evidence import recognise_line
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._programs import may_count
 
+THREADS = json.loads((Path(__file__).parents[4] / "cases" / "real_threads.json").read_text())["threads"]
+PRINTED = [row for row in THREADS if "told" not in row]
 KNOWN = {
     "RTNETLINK answers: Operation not permitted": ("ack", "EPERM", None),
     "Error: Device for nexthop is not up.": ("ack", "ENETDOWN", "route"),
@@ -34,6 +42,17 @@ def test_the_words_of_a_refusal_are_recognised_as_they_are_explained(line: str) 
         explained["errno"],
         explained["operation"],
     )
+
+
+@pytest.mark.parametrize("row", PRINTED, ids=[row["id"] for row in PRINTED])
+def test_what_was_printed_in_a_real_thread_is_recognised(row: dict[str, Any]) -> None:
+    words = recognise(row["error_text"])
+    assert words is not None and words.errno == row["errno"]
+    assert words.layer == row["layer"]
+    # A record of a security module is taken from the kernel, whoever repeats it.
+    record = words.subject == "module_probe"
+    assert (recognise_line(row["error_text"]) is None) is record
+    assert record or may_count(row["error_text"])
 
 
 @pytest.mark.parametrize(
