@@ -8,13 +8,13 @@ All domains are installed at once and all fixes applied at once, since a change 
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from confined import client, confine_selinux, end_service, remove_modules, serve
+from confined import client, confine_selinux, remove_modules
 from machine import Machine
 from selinux_situations import BROKEN, HEALTHY, LOCKED, LOCKED_CIL, MTU, SELinuxCase
 
@@ -96,15 +96,19 @@ def as_sets(variables: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def service(guest: Machine, command: str, *settings: str, start: bool = True, unit: str = UNIT) -> Iterator[None]:
-    """A service that runs the command; without start it is stopped again."""
+def services(guest: Machine, units: dict[str, list[str]], start: bool = True) -> Iterator[None]:
+    """Services by name, each with its command and further lines for [Service]."""
+    for name, (command, *settings) in units.items():
+        text = "\n".join(["[Service]", "Type=exec", f"ExecStart={command}", *settings])
+        guest.write(f"/etc/systemd/system/{name}.service", f"{text}\n")
     try:
-        serve(guest, unit, command, *settings)
-        if not start:
-            guest.sh('systemctl stop "$1"', unit)
+        guest.sh("systemctl daemon-reload")
+        if start:
+            guest.sh('systemctl restart "$@"', *units)
         yield
     finally:
-        end_service(guest, unit)
+        guest.run(["systemctl", "stop", *units], 120)
+        guest.sh('for name; do rm "/etc/systemd/system/$name.service"; done; systemctl daemon-reload', *units)
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=lambda case: f"{case.reason}-{case.name}")
@@ -130,9 +134,7 @@ def test_a_healthy_client_is_allowed_without_a_finding(selinux_guest: Machine, c
 
 def test_services_are_judged_by_the_contexts_that_they_have(selinux_guest: Machine) -> None:
     guest, cases = selinux_guest, [case for case in [*BROKEN, *HEALTHY] if case.arguments == MTU]
-    with contextlib.ExitStack() as services:
-        for case in cases:
-            services.enter_context(service(guest, f"{client(case.name)}-daemon", unit=f"selab-{case.name}"))
+    with services(guest, {f"selab-{case.name}": [f"{client(case.name)}-daemon"] for case in cases}):
         result = guest.diagnose(*({"name": case.name, "unit": f"selab-{case.name}"} for case in cases))
         for case in cases:
             status = guest.sh('until [ -s "$1" ]; do sleep 0.1; done; cat "$1"', f"/run/{case.name}.status")
@@ -245,7 +247,7 @@ def test_a_client_with_a_label_from_elsewhere_gets_the_label_of_its_path(selinux
 def test_a_service_with_a_label_from_elsewhere_waits_for_its_restart(selinux_guest: Machine) -> None:
     guest, workload = selinux_guest, {"name": "moved", "unit": UNIT}
     guest.sh('chmod 755 "$1"; chcon -t secap_exec_t "$1"', MOVED_DAEMON)
-    with service(guest, MOVED_DAEMON):
+    with services(guest, {UNIT: [MOVED_DAEMON]}):
         result = guest.diagnose(workload)
         assert reasons(result) == [("mislabelled", "ack")] and verdicts(result) == {"moved": "refused"}, result
         assert result["findings"][0]["certainty"] == "proven"
@@ -260,7 +262,7 @@ def test_a_service_with_a_label_from_elsewhere_waits_for_its_restart(selinux_gue
 def test_a_service_that_systemd_may_not_execute_gets_the_label_of_its_path(selinux_guest: Machine) -> None:
     guest, workload = selinux_guest, {"name": "moved", "unit": UNIT}
     guest.sh('chmod 755 "$1"; chcon -t bin_t "$1"', MOVED_DAEMON)
-    with service(guest, MOVED_DAEMON, start=False):
+    with services(guest, {UNIT: [MOVED_DAEMON]}, start=False):
         guest.sh('chcon -t "$3" "$1"; ! systemctl start "$2"', MOVED_DAEMON, UNIT, LOCKED)
         result = guest.diagnose(workload)
         assert reasons(result)[:1] == [("mislabelled", "execve")] and verdicts(result) == {"moved": "refused"}, result
@@ -276,7 +278,7 @@ def test_a_program_that_is_no_entrypoint_of_the_domain_of_its_unit_gets_advice(s
     guest.sh(
         'mkdir -p /usr/local/share; cp "$1" /usr/local/share/sewhere; restorecon /usr/local/share/sewhere', MOVED_DAEMON
     )
-    with service(guest, f"{client('sefine')}-daemon", chosen):
+    with services(guest, {UNIT: [f"{client('sefine')}-daemon", chosen]}):
         assert verdicts(guest.diagnose({"name": "w", "unit": UNIT})) == {"w": "allowed"}
         guest.sh('sed -i s,^ExecStart=.*,ExecStart=/usr/local/share/sewhere, "/etc/systemd/system/$1.service"', UNIT)
         guest.sh('systemctl daemon-reload; systemctl stop "$1"; ! systemctl start "$1"', UNIT)
@@ -286,28 +288,19 @@ def test_a_program_that_is_no_entrypoint_of_the_domain_of_its_unit_gets_advice(s
     guest.sh("rm /usr/local/share/sewhere")
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        [],
-        ["SELinuxContext=system_u:system_r:sebare_t:s0"],
-        ["SELinuxContext=-system_u:system_r:secap_t:s0", "User=nobody"],
-        ["NoNewPrivileges=yes"],
-    ],
-    ids=["label", "context", "optional", "no_new_privs"],
-)
-@pytest.mark.parametrize("command", ["/usr/local/sbin/sefine-daemon", "/usr/bin/sleep 3600"], ids=["script", "sleep"])
-def test_the_domain_that_a_service_will_get_is_the_one_that_it_gets(
-    selinux_guest: Machine, command: str, settings: list[str]
-) -> None:
-    guest = selinux_guest
-    with service(guest, "/bin/true", *settings, start=False):
-        guest.sh('sed -i "s,^ExecStart=.*,ExecStart=$2," "/etc/systemd/system/$1.service"', UNIT, command)
-        guest.sh("systemctl daemon-reload")
-        result = guest.diagnose({"name": "w", "unit": UNIT}, include_snapshot=True)
-        (workload,) = result["snapshot"]["workloads"]
-        starts = guest.run(["systemctl", "start", UNIT]).returncode == 0
-        assert starts == (not workload["transition"]["refused"]), workload["transition"]
-        if starts:
-            label = guest.sh('cat "/proc/$(systemctl show -P MainPID "$1")/attr/current"', UNIT)
-            assert label.rstrip("\0\n") == workload["label"]
+def test_the_domain_that_a_service_will_get_is_the_one_that_it_gets(selinux_guest: Machine) -> None:
+    guest, kinds = selinux_guest, ("", "SELinuxContext=system_u:system_r:sebare_t:s0", "NoNewPrivileges=yes")
+    kinds += ("SELinuxContext=-system_u:system_r:secap_t:s0\nUser=nobody", "SELinuxContext=-system_u:system_r:no_t:s0")
+    commands = (f"{client('sefine')}-daemon", "/usr/bin/sleep 3600", "/bin/sleep 3600")
+    units = {f"selab-{index}": list(pair) for index, pair in enumerate(itertools.product(commands, kinds))}
+    with services(guest, units, start=False):
+        wanted = [{"name": name, "unit": name} for name in units]
+        found = guest.diagnose(*wanted, include_snapshot=True)["snapshot"]["workloads"]
+        guest.run(["systemctl", "start", *units], 120)
+        get = 'for name; do pid=$(systemctl show -P MainPID "$name"); cat "/proc/$pid/attr/current" 2>&1; echo; done'
+        labels = [line.strip("\0") for line in guest.sh(get, *units).splitlines()]
+    for workload, label in zip(found, labels):
+        predicted = None if workload["transition"]["refused"] else workload["label"]
+        assert predicted == (None if "No such file" in label else label), (units[workload["name"]], label)
+    assert {workload["label"].split(":")[2] for workload in found} > {"initrc_t", "sebare_t", "secap_t", "sefine_t"}
+    assert any(workload["transition"]["refused"] for workload in found)

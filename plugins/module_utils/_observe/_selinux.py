@@ -18,6 +18,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._libs
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._policy import Policy, is_context
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._selinuxfs import is_context as is_known
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import command_of_unit, setting
 from ansible_collections.netlink.remediation.plugins.module_utils._selinux import (
     CAPABILITY_CLASSES,
@@ -235,9 +236,14 @@ def _file(state: State, workload: Workload, process: Optional[Process], unit: Op
 
 
 def _chosen(unit: Unit) -> Optional[str]:
-    """The context that a unit asks for; not of a command with "+", nor a wrong one after "-", which systemd ignores."""
-    context = setting(unit, "SELinuxContext") or ""
-    wanted = context[1:] if context.startswith("-") else context
+    """The context that a unit asks for: the last one; none for a command with "+", and with a "-" before it, which has
+    systemd go on without it, only one that the policy knows.
+    """
+    context = (setting(unit, "SELinuxContext") or "").split()[-1:]
+    wanted = context[0] if context else ""
+    if wanted.startswith("-") and not is_known(wanted[1:]):
+        return None
+    wanted = wanted[1:] if wanted.startswith("-") else wanted
     return wanted if is_context(wanted) and "+" not in command_of_unit(unit)[0] else None
 
 
