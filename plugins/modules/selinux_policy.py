@@ -233,7 +233,8 @@ unvalidated:
   returned: success
   type: list
   elements: str
-  sample: []
+  sample:
+    - "whether a constraint of the policy takes back what a rule allows: only the kernel tells"
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -78,11 +78,12 @@ _BOOLEAN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,200}")
 @dataclass
 class SelinuxPlan:
     """What a call of the module will do. security: what domains may do more. text: of our policy module afterwards;
-    strict: the policy's neverallow rules are to be asked about it.
+    strict: the policy's neverallow rules are to be asked about it. unvalidated: as in the module's result.
     """
 
     changes: list[Change] = field(default_factory=list)
     security: list[str] = field(default_factory=list)
+    unvalidated: list[str] = field(default_factory=list)
     text: Optional[str] = None
     strict: bool = False
 
@@ -100,7 +101,7 @@ def run_selinux(module: AnsibleModule) -> dict[str, Any]:
     if own is None or not has_type(own):
         raise ChangeError(f"the kernel answers no questions about its policy here (this process runs as {own})")
     plan = plan_selinux(requests, module.params, check_mode=module.check_mode)
-    return {**run_changes(module, plan.changes), "security": plan.security}
+    return {**run_changes(module, plan.changes, unvalidated=plan.unvalidated), "security": plan.security}
 
 
 def plan_selinux(requests: list[Request], options: Mapping[str, Any], *, check_mode: bool) -> SelinuxPlan:
@@ -158,6 +159,10 @@ def _plan_rules(plan: SelinuxPlan, requests: list[Request]) -> Optional[SelinuxM
     new: Rules = added(before, after)
     plan.security += security(new)
     plan.strict = needs_strictness(new)
+    if new:
+        plan.unvalidated.append(
+            "whether a constraint of the policy takes back what a rule allows: only the kernel tells"
+        )
     change = SelinuxModuleChange(f"{MODULE} (priority {PRIORITY})", installed, plan.text)
     plan.changes.append(change)
     return change
