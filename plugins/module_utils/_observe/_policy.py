@@ -109,6 +109,13 @@ class Policy:
         known = is_context(source) and is_context(target)
         return self._transact("create", f"{source} {target} {index}") if index and known else None
 
+    def knows(self, context: str) -> bool:
+        """Whether the policy has such a context."""
+        try:
+            return is_context(context) and bool(transact("context", context))
+        except OSError:  # EINVAL: it has not
+            return False
+
     def kernel_context(self) -> str:
         """The context of the kernel itself, "" where that cannot be read."""
         try:

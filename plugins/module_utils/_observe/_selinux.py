@@ -18,7 +18,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._libs
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._policy import Policy, is_context
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._selinuxfs import is_context as is_known
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import command_of_unit, setting
 from ansible_collections.netlink.remediation.plugins.module_utils._selinux import (
     CAPABILITY_CLASSES,
@@ -185,7 +184,7 @@ def _look_at_start(
     state: State, workload: Workload, process: Optional[Process], policy: Policy, library: Library
 ) -> Optional[Start]:
     """How the program of a workload is started, and the workload's transition; None where that is not known."""
-    start = _start(state, workload, process, library)
+    start = _start(state, workload, process, policy, library)
     after, refused = start.outcome(start.file.label or "", policy) if start else (None, [])
     if start is None or after is None:
         return None
@@ -193,7 +192,9 @@ def _look_at_start(
     return start
 
 
-def _start(state: State, workload: Workload, process: Optional[Process], library: Library) -> Optional[Start]:
+def _start(
+    state: State, workload: Workload, process: Optional[Process], policy: Policy, library: Library
+) -> Optional[Start]:
     unit = state.units.get(workload.unit or (process.unit if process else None) or "")
     if unit is not None and (unit.manager != "system" or (process is not None and process.pid != unit.main_pid)):
         unit = None  # what another process of the unit executed
@@ -210,7 +211,7 @@ def _start(state: State, workload: Workload, process: Optional[Process], library
     credentials = process.threads[0].credentials if process else workload.credentials
     bounds = ["nnp_transition"] if credentials is not None and credentials.no_new_privs else []
     bounds += ["nosuid_transition"] if file.nosuid else []
-    return Start(before, file, _chosen(unit) if unit else None, bounds)
+    return Start(before, file, _chosen(unit, policy) if unit else None, bounds)
 
 
 def _file(state: State, workload: Workload, process: Optional[Process], unit: Optional[Unit]) -> Optional[Executable]:
@@ -235,13 +236,13 @@ def _file(state: State, workload: Workload, process: Optional[Process], unit: Op
     return file if file.label else None
 
 
-def _chosen(unit: Unit) -> Optional[str]:
+def _chosen(unit: Unit, policy: Policy) -> Optional[str]:
     """The context that a unit asks for: the last one; none for a command with "+", and with a "-" before it, which has
     systemd go on without it, only one that the policy knows.
     """
     context = (setting(unit, "SELinuxContext") or "").split()[-1:]
     wanted = context[0] if context else ""
-    if wanted.startswith("-") and not is_known(wanted[1:]):
+    if wanted.startswith("-") and not policy.knows(wanted[1:]):
         return None
     wanted = wanted[1:] if wanted.startswith("-") else wanted
     return wanted if is_context(wanted) and "+" not in command_of_unit(unit)[0] else None
