@@ -113,7 +113,10 @@ def effective(directives: Iterable[Directive], section: str, name: str) -> list[
 
 
 def _add(found: list[Directive], line: Directive) -> list[Directive]:
-    return [*found, line] if line.value else []
+    if not line.value:
+        return []
+    found.append(line)  # A new list for each line would cost the square of their number.
+    return found
 
 
 def _replace(_found: list[Directive], line: Directive) -> list[Directive]:
@@ -133,7 +136,10 @@ def _path(found: list[Directive], line: Directive) -> list[Directive]:
 
 
 def _capabilities(found: list[Directive], line: Directive) -> list[Directive]:
-    return [*found, line] if _capability_sum(_inverted(line.value)[1]) else [line]
+    if not _capability_sum(_inverted(line.value)[1]):
+        return [line]
+    found.append(line)
+    return found
 
 
 def _families(found: list[Directive], line: Directive) -> list[Directive]:

@@ -46,5 +46,8 @@ def assert_linear(function: Callable[[Any], Any], make: Callable[[int], Any], si
         return min(taken)
 
     seconds(64)  # Patterns are compiled, modules imported.
-    large = seconds(size * 8)
-    assert large < 0.05 or large < 30 * seconds(size), f"{large:.2f} s for {size * 8}"
+    for attempt in range(3):  # What else the machine does may hit one measurement, hardly three.
+        large = seconds(size * 8)
+        if large < 0.05 or large < 30 * seconds(size):
+            return
+    raise AssertionError(f"{large:.2f} s for {size * 8}, after {attempt + 1} attempts")
