@@ -46,8 +46,8 @@ def assert_linear(function: Callable[[Any], Any], make: Callable[[int], Any], si
         return min(taken)
 
     seconds(64)  # Patterns are compiled, modules imported.
-    for attempt in range(3):  # What else the machine does may hit one measurement, hardly three.
+    for _attempt in range(3):  # What else the machine does may hit one measurement, hardly three.
         large = seconds(size * 8)
         if large < 0.05 or large < 30 * seconds(size):
             return
-    raise AssertionError(f"{large:.2f} s for {size * 8}, after {attempt + 1} attempts")
+    raise AssertionError(f"{large:.2f} s for {size * 8}")
