@@ -18,9 +18,9 @@ options:
       - All modules of the collection take the same words, and each looks at those that concern it.
       - V(restart) lets a unit, container or daemon be restarted, V(recreate) lets a container be made anew.
       - V(own_connection) lets the link, address or route be changed that carries the connection of Ansible itself.
-      - V(interpreter) lets a file capability be set on an interpreter or shell, V(shared_tool) on a tool that everybody
-        uses, such as C(ip) or C(busybox).
-      - V(world_userns) lets a sysctl open user namespaces to all users.
+      - V(interpreter) lets a file capability or an AppArmor profile be given to an interpreter or shell, V(shared_tool)
+        to a tool that everybody uses, such as C(ip) or C(busybox).
+      - V(world_userns) lets a sysctl or a rule of AppArmor for all programs open user namespaces to all users.
       - V(userns_remap_off) lets the user namespace remapping of a container engine be switched off.
       - V(selinux_permissive) and V(profile_off) let a security module stop refusing for a domain or profile.
     type: list

@@ -19,6 +19,7 @@ HEAD = "# Written by the Ansible collection netlink.remediation (module apparmor
 
 # One line after the other, so that no text makes it look again at what it has passed.
 _LINE = re.compile(r"[^\n]*\n?")
+_SPACES = " \t\r\n"  # Those of apparmor.d(5).
 
 
 @dataclass
@@ -56,13 +57,13 @@ def _section(text: str, low: int, high: int, nested: Sequence[tuple[int, int]]) 
             break
         if line.start() < low or any(start <= line.start() < stop for start, stop in nested):
             continue
-        words = line[0].strip()
-        if found is None:
-            found = Section(line.start(), -1) if words == BEGIN else None
-        elif words == END:
+        words = line[0].strip(_SPACES)
+        if words == BEGIN:  # One that lost its end counts for nothing.
+            found = Section(line.start(), -1)
+        elif found is not None and words == END:
             found.stop = line.end()
             return found
-        else:
+        elif found is not None:
             _take(found, words)
     return None
 
@@ -87,7 +88,7 @@ def set_in_block(policy: Policy, block: Block, rules: Sequence[str]) -> str:
         return text
     line = text.rfind("\n", 0, block.end) + 1
     indent = text[line : block.end]
-    if indent.strip() or line <= block.start:  # The brace does not begin its line.
+    if indent.strip(" \t") or line <= block.start:  # The brace does not begin its line.
         header = text.rfind("\n", 0, block.start) + 1
         indent = re.match(r"[ \t]*", text[header:])[0]  # type: ignore[index]  # It matches the empty text too.
         return f"{text[: block.end]}\n{_render(rules, [], indent + '  ')}{indent}{text[block.end :]}"

@@ -22,14 +22,14 @@ DEEPEST = 32  # Blocks in blocks; what lies deeper is left out.
 LONGEST = 4096  # Of a name or a pattern with the values of its variables.
 
 # Also where a comment could stand: "#include" is no comment, wherever on a line.
-_INCLUDE = re.compile(r'#?include(?=[\s<"])([^\S\n]+if[^\S\n]+exists)?[^\S\n]*(<[^<>\n]*>|"[^"\n]*"|[^\s<"]+)')
-_ASSIGNMENT = re.compile(r"(@\{[A-Za-z_][A-Za-z0-9_]*\}|\$\{?[A-Za-z_][A-Za-z0-9_]*\}?)[^\S\n]*(\+?=)")
+_INCLUDE = re.compile(r'#?include(?=[ \t<"])([ \t]+if[ \t]+exists)?[ \t]*(<[^<>\n]*>|"[^"\n]*"|[^ \t\r\n<"]+)')
+_ASSIGNMENT = re.compile(r"(@\{[A-Za-z_][A-Za-z0-9_]*\}|\$\{?[A-Za-z_][A-Za-z0-9_]*\}?)[ \t]*(\+?=)")
 _VALUES = re.compile(r"(?:[^\n\\]|\\.|\\\n)*")
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*"?')
 _LIST = re.compile(r"\([^(){}]*\)")
 # What a word may go on with, without a special meaning; no two of the alternatives begin with the same character.
-_PLAIN = re.compile(r'(?:[^\s"{},(\\]|\\.)+', re.DOTALL)
-_SPACE = re.compile(r"\s+")
+_PLAIN = re.compile(r'(?:[^ \t\r\n"{},(\\]|\\.)+', re.DOTALL)
+_SPACE = re.compile(r"[ \t\r\n]+")  # Of other white space the parser knows nothing.
 _COMMENT = re.compile(r"#[^\n]*")
 _VARIABLE = re.compile(r"@\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -244,7 +244,9 @@ class _Reader:
 def _values(text: str) -> list[str]:
     """The values of an assignment; a comment ends them."""
     found = []
-    for match in re.finditer(r'#.*|(?:[^\s"\\#]|\\.|"(?:[^"\\]|\\.)*"?)(?:[^\s"\\]|\\.|"(?:[^"\\]|\\.)*"?)*', text):
+    for match in re.finditer(
+        r'#.*|(?:[^ \t\r\n"\\#]|\\.|"(?:[^"\\]|\\.)*"?)(?:[^ \t\r\n"\\]|\\.|"(?:[^"\\]|\\.)*"?)*', text
+    ):
         if match[0].startswith("#"):
             break
         found.append(match[0])
