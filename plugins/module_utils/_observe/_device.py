@@ -93,15 +93,15 @@ def cgroup_allows(pid: int) -> tuple[Optional[bool], str]:
     then the answer is None. Both are asked by the kernel where both are in use.
     """
     paths, mounts = _paths_of(pid), _mounts()
-    listed = _read_list(mounts.get("devices"), paths.get("devices"))
-    if listed is not None and not listed[0]:
-        return listed
+    listed, file = _read_list(mounts.get("devices"), paths.get("devices"))
+    if listed is False:
+        return False, file
     programs = _count_programs(mounts.get(""), paths.get(""))
     if programs:
         return None, f"{mounts.get('')}{paths.get('')}: a program of BPF decides"
     if (listed or _unrestricted(paths.get("devices"))) and (programs == 0 or _unrestricted(paths.get(""))):
-        return True, listed[1] if listed else "no control group restricts devices"
-    return None, "the control group of devices cannot be looked at"
+        return True, file or "no control group restricts devices"
+    return None, file or "the control group of devices cannot be looked at"
 
 
 def _unrestricted(path: Optional[str]) -> bool:
@@ -115,7 +115,8 @@ def _paths_of(pid: int) -> dict[str, str]:
     for line in _text(f"/proc/{pid}/cgroup").split("\n"):
         _number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
-        found.update(dict.fromkeys(controllers.split(","), path))
+        if path:
+            found.update(dict.fromkeys(controllers.split(","), path))
     return found
 
 
@@ -134,20 +135,23 @@ def _mounts() -> dict[str, str]:
     return found
 
 
-def _read_list(mount: Optional[str], path: Optional[str]) -> Optional[tuple[bool, str]]:
+def _read_list(mount: Optional[str], path: Optional[str]) -> tuple[Optional[bool], str]:
+    """What the list says, None for nothing certain, and its file, "" where there is none to be read."""
     if mount is None or path is None or path.startswith("/.."):
-        return None
+        return None, ""
     file = f"{mount}{path.rstrip('/')}/devices.list"
     try:
         return list_allows(read_bytes(file).decode("utf-8", "replace")), file
     except OSError:
-        return None
+        return None, ""
 
 
-def list_allows(text: str) -> bool:
+def list_allows(text: str) -> Optional[bool]:
     """Whether a devices.list allows to read and write the character device 10:200: one line has to allow both, as the
-    kernel asks for both at once (security/device_cgroup.c).
+    kernel asks for both at once (security/device_cgroup.c). None for one that allows all: exceptions are not listed.
     """
+    if text.strip() == "a *:* rwm":
+        return None
     for line in text.splitlines():
         words = line.split()
         fits = len(words) == 3 and words[0] in "ac" and words[1] in ("*:*", "10:*", "*:200", "10:200")

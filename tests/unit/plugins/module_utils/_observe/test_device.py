@@ -9,13 +9,17 @@ import os
 
 import pytest
 
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._device import list_allows, read_tun
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._device import (
+    cgroup_allows,
+    list_allows,
+    read_tun,
+)
 
 
 @pytest.mark.parametrize(
     ("text", "allowed"),
     [
-        ("a *:* rwm\n", True),
+        ("a *:* rwm\n", None),
         ("c 1:3 rwm\nc 10:200 rw\n", True),
         ("c 10:* rwm\n", True),
         ("c *:* rw\n", True),
@@ -29,6 +33,10 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._devi
 )
 def test_one_line_must_allow_to_read_and_to_write_the_device(text, allowed):
     assert list_allows(text) is allowed
+
+
+def test_a_process_that_can_open_the_device_is_not_said_to_be_refused():
+    assert cgroup_allows(os.getpid())[0] in (True, None)
 
 
 def test_the_node_of_the_observer_is_looked_at_and_not_opened():
