@@ -150,6 +150,25 @@ def test_a_service_that_was_not_restarted_waits(host: Host, service: Service) ->
     assert host.diagnose(service.workload)["workloads"][0]["verdict"] == "allowed"
 
 
+@pytest.mark.parametrize(
+    "case", [case for case in BROKEN if case.name in ("PrivateDevices", "DevicePolicy")], ids=by_name
+)
+def test_a_service_that_may_open_the_device_by_now_waits_for_a_restart(
+    host: Host, case: UnitCase, service: Service
+) -> None:
+    assert re.search(case.symptom, service.said())
+    remedy = host.diagnose(service.workload)["findings"][0]["remedy"]
+    assert host.module("unit_dropin", units=remedy["variables"]["netlink_unit_units"])["restart_required"]
+    result = host.diagnose(service.workload)
+    first = result["findings"][0]
+    assert (first["cause"], first["reason"], first["pending"]) == (case.cause, case.reason, True), result
+    assert result["workloads"][0]["verdict"] != "allowed"
+    units = first["remedy"]["variables"]["netlink_unit_units"]
+    assert host.module("unit_dropin", units=units, accept=first["remedy"]["consent"])["changed"]
+    assert "ok" in service.said()
+    assert host.diagnose(service.workload)["workloads"][0]["verdict"] == "allowed"
+
+
 def test_a_service_of_a_users_own_manager_gets_advice(host: Host) -> None:
     host.write("/etc/systemd/system/user@.service.d/u.conf", "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n")
     host.sh("useradd -u 1234 -m joe; mkdir -p /run/user/1234; chown 1234 /run/user/1234; systemctl daemon-reload")
