@@ -310,6 +310,7 @@ class Executable:
     belongs to a user namespace that is neither the observer's nor an ancestor's (EOVERFLOW).
     drops_capabilities: the program drops what is not inheritable when not run by root (iproute2's ip).
     raises_capabilities: the program can raise permitted capabilities by itself (it uses capset).
+    origin: what it has its loader look for beside itself ("$ORIGIN/../lib"), which one with file capabilities may not.
     writable_by: the first path component (the file itself included) that a user other than root owns or can write.
     elsewhere: the file lies in a mount namespace where the observer's path of that name is another file or none.
     label, expected_label: SELinux context it has, and the one that the policy's file contexts give its path.
@@ -333,6 +334,7 @@ class Executable:
     filesystem: Optional[str] = None
     drops_capabilities: bool = False
     raises_capabilities: bool = False
+    origin: Optional[str] = None
     writable_by: Optional[str] = None
     elsewhere: bool = False
     noexec: bool = False

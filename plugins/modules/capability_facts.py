@@ -413,6 +413,12 @@ ansible_facts:
               description: Whether the program uses capset(2), so that it can make permitted capabilities effective.
               returned: always
               type: bool
+            origin:
+              description:
+                - What the program has its loader look for beside itself, such as V($ORIGIN/../lib); null if nothing.
+                - The loader of a program with file capabilities does not look there.
+              returned: always
+              type: str
             writable_by:
               description: First component of the path that a user other than root owns or can write; null if none.
               returned: always

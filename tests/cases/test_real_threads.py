@@ -32,7 +32,6 @@ CAUSE_OF_TABLE = {"apparmor": "apparmor_denied", "selinux": "selinux_denied"}
 
 # Not one more: who adds a thread writes its case.
 NOT_REPRODUCIBLE = {
-    *("B028", "B029"),  # the loader of a program with a file capability
     "B079",  # no cause was found
     *("B085", "B086", "B095"),  # rules of policies and profiles for files
     *("B088", "B178", "B181", "B182"),  # Android, gVisor, WSL 1

@@ -7,12 +7,14 @@ to the tables of situations.py.
 
 from __future__ import annotations
 
-from situations import ROOTLESS_NET, USER, Situation, broken, command, healthy, install, running, veth
+from situations import ROOTLESS_NET, USER, Situation, broken, command, healthy, install, qdisc, running, veth
 
 # --- TUN and TAP ------------------------------------------------------------------------------------------------------
 
 # TUNSETIFF of a TAP device named t7 (IFF_TAP, IFF_NO_PI), as OpenVPN, pytun and QEMU do it.
-TUNSETIFF = "from fcntl import*;f=open('/dev/net/tun','r+b',0);ioctl(f,0x400454CA,b't7'+14*b'\\0'+b'\\2\\x10'+22*b'\\0')"
+TUNSETIFF = (
+    "from fcntl import*;f=open('/dev/net/tun','r+b',0);ioctl(f,0x400454CA,b't7'+14*b'\\0'+b'\\2\\x10'+22*b'\\0')"
+)
 
 
 def new_dev(host):
@@ -168,3 +170,45 @@ def tap_that_no_process_has(host):
     path = install(host, "python3", "vpn")
     workload = {"executable": path, "operations": ["tun"], "interface": "t7"}
     return Situation(workload, command(host, path, "-c", TUNSETIFF))
+
+
+# --- file capabilities and the loader ---------------------------------------------------------------------------------
+
+# The copy of tc gets one of its libraries from beside itself; it is one that has no versions, which ld.so would look
+# for under the library's true name.
+BESIDE = """
+import pathlib, subprocess
+tool = pathlib.Path("/srv/tc-of-ours")
+shown = subprocess.run(["ldd", str(tool)], capture_output=True, text=True, check=True).stdout
+library = next(line.split()[2] for line in shown.splitlines() if "libxtables.so.12" in line)
+pathlib.Path("/srv/x.so").write_bytes(pathlib.Path(library).read_bytes())
+name, other = b"\\0libxtables.so.12\\0", b"\\0$ORIGIN/x.so\\0"
+data = tool.read_bytes()
+assert data.count(name) == 1
+tool.write_bytes(data.replace(name, other.ljust(len(name), b"\\0")))
+"""
+
+
+def program_with_libraries_beside_it(host, capabilities=""):
+    situation = qdisc(host, install(host, "tc", "tc-of-ours"))
+    host.sh('python3 -c "$1"', BESIDE)
+    host.sh('if [ -n "$1" ]; then setcap "$1" /srv/tc-of-ours; fi', capabilities)
+    return situation
+
+
+@broken("file_capability_void", "secure_mode", symptom="DST not allowed")
+def program_whose_loader_looks_beside_it(host):
+    return program_with_libraries_beside_it(host, "cap_net_admin+ep")
+
+
+@broken("missing_capability", "not_root")
+def program_whose_loader_would_no_longer_look_beside_it(host):
+    return program_with_libraries_beside_it(host)
+
+
+@healthy("file_capability_void", "secure_mode")
+def program_whose_loader_looks_beside_it_run_by_root(host):
+    situation = program_with_libraries_beside_it(host)
+    situation.workload.update(user="root")
+    situation.client = command(host, "/srv/tc-of-ours", "qdisc", "add", "dev", "lo", "root", "pfifo")
+    return situation

@@ -35,6 +35,8 @@ PSEUDO_FILESYSTEMS = ("/proc", "/sys")
 IP_USAGE = b"Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }"
 DROPS = (b"\0cap_clear\0", b"\0cap_set_proc\0")
 RAISES = (b"\0cap_set_proc\0", b"\0capset\0", b"\0capng_apply\0")
+# Libraries and directories relative to the program (ld.so(8)).
+ORIGIN = re.compile(rb"\$(?:ORIGIN|\{ORIGIN\})[ -9;-~]{0,200}")
 RAISES_STATIC = re.compile(rb"cap_set_proc|capng_apply|unix\.Capset|\0capset\0")
 
 
@@ -71,7 +73,7 @@ def read_executable(path: str, unseen: list[Unseen], root: str = "/") -> Executa
     found.capability, found.capability_raw, found.capability_unmapped = _read_capability(counts, unseen)
     found.mount_point, found.filesystem = _mount_of(found.interpreter or real, root)
     if stat.S_ISREG(status.st_mode):
-        found.drops_capabilities, found.raises_capabilities = _own_doing(counts, unseen)
+        found.drops_capabilities, found.raises_capabilities, found.origin = _own_doing(counts, unseen)
     return found
 
 
@@ -201,26 +203,29 @@ def _mount_of(path: str, root: str) -> tuple[Optional[str], Optional[str]]:
     return best[0] or None, best[1]
 
 
-def _own_doing(path: str, unseen: list[Unseen]) -> tuple[bool, bool]:
-    """(drops its capabilities at start as iproute2's ip does, can raise permitted capabilities by itself).
+def _own_doing(path: str, unseen: list[Unseen]) -> tuple[bool, bool, Optional[str]]:
+    """(drops its capabilities at start as iproute2's ip does, can raise permitted capabilities by itself, what it has
+    its loader look for beside itself).
 
-    Told by the functions that it imports; of a statically linked program by the names in it.
+    Told by the names of its dynamic section; of a statically linked program by all that are in it.
     """
     try:
         with open(path, "rb", buffering=0) as file:
             head = file.read(ELF_HEADER)
             if head[:4] != b"\x7fELF" or len(head) < ELF_HEADER:
-                return False, False
+                return False, False, None
             size = min(os.fstat(file.fileno()).st_size, MAX_PROGRAM)
             with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as data:
                 imports = _imported_names(data, head)
                 if imports is None:
-                    return False, RAISES_STATIC.search(data) is not None
+                    return False, RAISES_STATIC.search(data) is not None, None
                 drops = all(name in imports for name in DROPS) and data.find(IP_USAGE) >= 0
-                return drops, any(name in imports for name in RAISES)
+                origin = ORIGIN.search(imports)
+                text = origin[0].decode("ascii", "replace") if origin else None
+                return drops, any(name in imports for name in RAISES), text
     except (OSError, ValueError, OverflowError, struct.error) as exc:
         unseen.append(Unseen(path, f"its imports could not be read: {exc}"))
-        return False, False
+        return False, False, None
 
 
 def _imported_names(data: mmap.mmap, head: bytes) -> Optional[bytes]:

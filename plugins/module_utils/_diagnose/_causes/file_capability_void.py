@@ -34,6 +34,9 @@ CAUSE = Cause(
         "permitted_only": "The file lacks the effective flag and the program does not raise the capability by itself.",
         "ambient_cleared": "A capability xattr (even an empty one) or a setgid bit on the file clears the ambient set.",
         "lost": "A capability that was set on the file is gone: the file was copied, rewritten, chowned or upgraded.",
+        "secure_mode": (
+            "The capability takes effect, but then the loader ignores or refuses libraries beside the program."
+        ),
         "child_process": (
             "The capability is on the parent program's file; a child that it executes does not inherit it."
         ),
@@ -90,7 +93,7 @@ def _remedy(void: Void, bit: int) -> Optional[Remedy]:
 
 
 def judge(subject: Subject) -> list[Finding]:
-    """Findings for the first actor that a void file capability leaves without privilege."""
+    """Findings for the first actor that a void file capability leaves without privilege, or without its libraries."""
     prediction = subject.prediction
     if prediction is not None and prediction.error:
         bit = _outside(subject) if prediction.error == "EPERM" else None
@@ -102,7 +105,39 @@ def judge(subject: Subject) -> list[Finding]:
             void = find_void(subject, actor, bit) if decision.why == "not_effective" else None
             if void and not subject.claimed_by_unit(actor, bit):
                 return [_finding(subject, void, bit, operation, gate)]
-    return []
+    return _secure_mode(subject)
+
+
+def _secure_mode(subject: Subject) -> list[Finding]:
+    """A program that gains capabilities by its file is started in secure mode (AT_SECURE): its loader refuses a library
+    below $ORIGIN, and leaves out such directories (ld.so(8)). Not what is inherited: ambient capabilities are no gain.
+    """
+    before, file, prediction = subject.workload.credentials, subject.executable, subject.prediction
+    after = prediction.credentials if prediction is not None else None
+    if before is None or file is None or file.origin is None or after is None or after.ruid == 0:
+        return []
+    gained = after.permitted & ~after.ambient
+    if file.capability is None or not gained:
+        return []
+    library = ".so" in file.origin.rpartition("/")[2]
+    path = file.interpreter or file.real_path or file.path
+    return [
+        subject.finding(
+            CAUSE,
+            "secure_mode",
+            gate="execve",
+            certainty="likely" if library else "possible",
+            effect="refuses" if library else "may_refuse",
+            summary=f"{path} has file capabilities, so its loader {'refuses' if library else 'leaves out'} "
+            f"{file.origin}, which it needs.",
+            evidence=[
+                Evidence(f"{path} dynamic section", file.origin),
+                Evidence(f"{path} security.capability", format_capability_text(file.capability)),
+            ],
+            advice="Take the file capability away and run it from a unit with AmbientCapabilities=, or install its "
+            "libraries where the loader looks without $ORIGIN.",
+        )
+    ]
 
 
 def _outside(subject: Subject) -> Optional[int]:

@@ -207,6 +207,11 @@ def _file_remedy(file: Executable, capability: str) -> tuple[Optional[Remedy], s
             f"setcap on {path} does nothing, this program drops it at start: run it from a unit with "
             "AmbientCapabilities=, or as root."
         )
+    if file.origin:
+        return None, (
+            f"A capability on {path} would keep its loader from {file.origin}: run it from a unit with "
+            "AmbientCapabilities=, which does not."
+        )
     if is_launcher(path):
         return None, (
             f"A capability on {path} would not reach the programs that it starts: grant it to the one that talks to "

@@ -55,7 +55,11 @@ ELSEWHERE: tuple[Rule, ...] = (
         "",
         "A program with file capabilities runs in secure mode: the loader ignores $ORIGIN and LD_LIBRARY_PATH.",
         (
-            can("file_capability_void", "the file capability changes how the program is loaded (AT_SECURE)"),
+            can(
+                "file_capability_void",
+                "the file capability changes how the program is loaded (AT_SECURE)",
+                "secure_mode",
+            ),
             UNPERSUADED,
         ),
         none_of("sysctl link_state already_exists foreign_netns", "the program did not get as far"),

@@ -125,7 +125,7 @@ VOID = can(
     "a capability put on the file has no effect: nosuid, no_new_privs, a script, a child process,"
     " or the program drops it (iproute2's ip does)",
     "nosuid no_new_privs script outside_bounding_set dropped_by_program rootid permitted_only ambient_cleared lost"
-    " child_process",
+    " secure_mode child_process",
 )
 
 CONTAINER = can(

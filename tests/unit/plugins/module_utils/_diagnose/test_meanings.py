@@ -62,7 +62,7 @@ def test_every_subject_is_worded():
 REASONS = {
     "missing_capability": "not_root dropped held_not_raised stale_socket",
     "file_capability_void": "nosuid no_new_privs script outside_bounding_set dropped_by_program rootid permitted_only"
-    " ambient_cleared lost child_process",
+    " ambient_cleared lost secure_mode child_process",
     "container_without_capability": "not_granted nonroot_user dropped not_applied",
     "unit_sandbox": "capability_bounding_set private_users restrict_address_families no_new_privileges private_network"
     " system_call_filter protect_kernel_tunables not_restarted user_manager",

@@ -148,6 +148,17 @@ def test_programs_that_raise_capabilities_are_told_from_those_that_do_not():
     assert not read_executable("/bin/sleep", []).raises_capabilities
 
 
+def test_a_program_that_wants_libraries_from_beside_itself_is_told(tmp_path):
+    with open("/bin/sleep", "rb") as file:
+        content = file.read()
+    name = b"\0__cxa_finalize\0"  # Some name of its dynamic section.
+    for origin in (b"$ORIGIN/lib", b"${ORIGIN}/l.s"):
+        there = content.replace(name, b"\0" + origin.ljust(len(name) - 1, b"\0"))
+        found = read_executable(program(tmp_path / "beside", content=there), [])
+        assert found.origin == origin.decode()
+    assert read_executable("/bin/sleep", []).origin is None
+
+
 def test_a_broken_program_is_no_error(tmp_path):
     unseen = []
     with open("/bin/sleep", "rb") as file:
