@@ -29,6 +29,7 @@ Ask = Callable[[list[str]], tuple[int, str, str]]
 
 FILES = ("/var/log/journal/*/*.journal", "/run/log/journal/*/*.journal")
 MOST_ENTRIES = 5000
+_MOST_UNITS, _OF_UNIT = 50, 200  # units that are asked for by themselves, and entries of each
 _FIELDS = (
     "MESSAGE,_TRANSPORT,_PID,_UID,_COMM,_EXE,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT,_AUDIT_ID,_AUDIT_TYPE,UNIT"
     ",_SOURCE_REALTIME_TIMESTAMP,CONTAINER_ID_FULL,SYSLOG_FACILITY"
@@ -61,7 +62,7 @@ def read_journal(ask: Ask, since: float, groups: Groups, recognise: Recognise, u
         elif entry.get("SYSLOG_FACILITY") == "0":
             log.message(_text(entry, "MESSAGE"))
     log.end(unseen)
-    for entry in _entries(ask, since, _PROGRAMS, WORDS, unseen) or ():
+    for entry in _of_programs(ask, since, unseen):
         denial = parse_line("journal", _text(entry, "MESSAGE"), _time(entry), recognise)
         if denial is not None:
             _who(denial, entry)
@@ -69,12 +70,27 @@ def read_journal(ask: Ask, since: float, groups: Groups, recognise: Recognise, u
     return True
 
 
+def _of_programs(ask: Ask, since: float, unseen: list[Unseen]) -> list[dict[str, Any]]:
+    """What programs wrote. If that is too much, one of them may have written all: the other units are asked for too."""
+    found = _entries(ask, since, _PROGRAMS, WORDS, unseen) or []
+    if len(found) < MOST_ENTRIES:
+        return found
+    heard = {_text(entry, "_SYSTEMD_UNIT") for entry in found}
+    _code, out, _err = ask(["journalctl", "--no-pager", "--field=_SYSTEMD_UNIT"])
+    others = [unit for unit in out.split("\n") if unit and unit not in heard]
+    if len(others) > _MOST_UNITS:
+        unseen.append(Unseen("journal", f"{len(others) - _MOST_UNITS} units that wrote less were not asked for"))
+    for unit in others[:_MOST_UNITS]:
+        found += _entries(ask, since, [f"_SYSTEMD_UNIT={unit}"], WORDS, unseen, _OF_UNIT) or []
+    return sorted(found, key=_time)
+
+
 def _entries(
-    ask: Ask, since: float, matches: list[str], words: str, unseen: list[Unseen]
+    ask: Ask, since: float, matches: list[str], words: str, unseen: list[Unseen], most: int = MOST_ENTRIES
 ) -> Optional[list[dict[str, Any]]]:
     """Entries with one of the words, oldest first; None where there is no journal."""
     command = ["journalctl", "--no-pager", "--output=json", f"--output-fields={_FIELDS}"]
-    command += [f"--since=@{max(0, int(since))}", f"--lines={MOST_ENTRIES}"]
+    command += [f"--since=@{max(0, int(since))}", f"--lines={most}"]
     code, out, err = ask([*command, "--case-sensitive=no", f"--grep={words}", *matches])
     if code and "pattern" in err:  # Built without PCRE, or older than systemd 237: then the newest of all.
         code, out, err = ask([*command, *matches])
@@ -85,8 +101,9 @@ def _entries(
     if "not seeing messages" in err:
         unseen.append(Unseen("journal", "messages of other users and of the system are not shown to this user"))
     found = [entry for entry in map(_entry, out.split("\n")) if entry]
-    if len(found) >= MOST_ENTRIES:
-        unseen.append(Unseen("journal", f"only the newest {MOST_ENTRIES} entries of {matches[0][11:]} and others"))
+    if len(found) >= most:
+        who = {"_TRANSPORT=kernel": "the kernel", "_TRANSPORT=stdout": "programs"}.get(matches[0], matches[0][14:])
+        unseen.append(Unseen("journal", f"only the newest {most} entries of {shown(who, 100)}"))
     return sorted(found, key=_time)
 
 

@@ -144,6 +144,20 @@ def test_an_answer_that_was_cut_is_said() -> None:
     assert f"newest {MOST_ENTRIES}" in unseen[0].reason
 
 
+def test_a_unit_that_writes_very_much_hides_no_other() -> None:
+    def ask(words: list[str]) -> tuple[int, str, str]:
+        if "--field=_SYSTEMD_UNIT" in words:
+            return 0, "loud.service\nquiet.service\n", ""
+        if "_SYSTEMD_UNIT=quiet.service" in words:
+            return 0, json.dumps(entry(ANSWER, systemd_unit="quiet.service")), ""
+        loud = [json.dumps(entry(ANSWER, systemd_unit="loud.service"))] * MOST_ENTRIES
+        return 0, "" if "_TRANSPORT=kernel" in words else "\n".join(loud), ""
+
+    groups, unseen = Groups(0), list[Unseen]()
+    assert read_journal(ask, 0, groups, recognise_line, unseen)
+    assert {one.unit: one.count for one in groups.result([])} == {"loud.service": MOST_ENTRIES, "quiet.service": 1}
+
+
 @pytest.mark.parametrize(
     ("code", "error", "there", "said"),
     [
