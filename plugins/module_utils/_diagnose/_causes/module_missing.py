@@ -224,7 +224,9 @@ def _of_unit(subject: Subject, unit: Unit) -> Finding:
 def _missing(subject: Subject, node: DeviceNode) -> Finding:
     """No node: in a container it is given to it; on the host it comes with the module."""
     module = next((item for item in subject.state.modules if item.need == "device tun"), None)
-    remedy, advice = None, f"mknod {TUN} c 10 200 && chmod 0666 {TUN}, in the root directory of the workload."
+    old = f"rm {TUN} && " if node.exists else ""
+    make = f"mkdir -p /dev/net && mknod {TUN} c 10 200 && chmod 0666 {TUN}"
+    remedy, advice = None, f"{old}{make}, in the root directory of the workload."
     if subject.container is not None:
         advice = container_lines(subject.container)
     elif node.made_by == "devtmpfs" and module and not module.present and module.file and not module.sealed:
