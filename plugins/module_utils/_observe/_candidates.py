@@ -8,13 +8,23 @@ Anybody can write a log line. So a record only names whom to look at, and what i
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import time
 from collections.abc import Iterable
-from typing import Optional
+from typing import Callable, Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
+from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import split_label
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import parse_cgroup
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import (
+    label_file,
+    list_pids,
+    read_bytes,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, Denial, Unseen, Workload
+
+Services = dict[str, set[str]]
 
 MOST = 50  # workloads that are looked at; a log can name any number
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -42,8 +52,9 @@ def candidates(denials: Iterable[Denial], unseen: list[Unseen]) -> list[Workload
     """
     found: dict[str, Workload] = {}
     left_out = 0
+    services = functools.cache(_services_by_label)
     for denial in denials:
-        named = _name(denial, unseen)
+        named = _name(denial, services, unseen)
         if named is None:
             continue
         known = found.get(named.name)
@@ -58,19 +69,22 @@ def candidates(denials: Iterable[Denial], unseen: list[Unseen]) -> list[Workload
     return list(found.values())
 
 
-def _name(denial: Denial, unseen: list[Unseen]) -> Optional[Workload]:
+def _name(denial: Denial, services: Callable[[], Services], unseen: list[Unseen]) -> Optional[Workload]:
     """Who a record is about, None where it names nobody who can be looked up.
 
-    A container before its unit, which may be the engine's; a unit before its process, which may be gone by now. A
-    session of a user is no unit to judge.
+    A container before its unit, which may be the engine's; a unit before its process, which may be gone by now. What
+    ended and was confined belongs to the service that is confined by the same profile or domain, if just one is.
     """
     found: Optional[Workload] = None
     if denial.container:
         found = Workload(denial.container[:12], "container", container=denial.container)
-    elif denial.unit and denial.unit.endswith(".service") and not denial.unit.startswith("user@"):
+    elif denial.unit and _is_service(denial.unit):
         found = Workload(denial.unit, "unit", unit=denial.unit)
     elif denial.pid is not None and _still_runs(denial):
         found = Workload(f"{denial.name or 'process'}[{denial.pid}]", "pid", pid=denial.pid)
+    elif denial.subject and len(services().get(denial.subject, ())) == 1:
+        (unit,) = services()[denial.subject]
+        found = Workload(unit, "unit", unit=unit)
     else:
         found = _program(denial, unseen)
     if found is not None:
@@ -78,20 +92,54 @@ def _name(denial: Denial, unseen: list[Unseen]) -> Optional[Workload]:
     return found
 
 
+def _is_service(unit: str) -> bool:
+    """Whether a unit is one to judge: the session of a user and the manager of a user's units are not."""
+    return unit.endswith(".service") and not unit.startswith("user@")
+
+
+def _services_by_label() -> Services:
+    """The services of the system of which processes run, by what confines those: AppArmor profile, SELinux context."""
+    found: Services = {}
+    name = label_file()
+    for pid in list_pids() if name else []:
+        try:
+            label = read_bytes(f"/proc/{pid}/{name}").rstrip(b"\0\n").decode("utf-8", "replace")
+            _path, unit, container = parse_cgroup(read_bytes(f"/proc/{pid}/cgroup"))
+        except OSError:
+            continue
+        if unit and not container and _is_service(unit):
+            for part, _mode in split_label(label):
+                if part != "unconfined":
+                    found.setdefault(part, set()).add(unit)
+    return found
+
+
 def _program(denial: Denial, unseen: list[Unseen]) -> Optional[Workload]:
     """The program of a record, or the one to which the profile in it belongs; for root where no user is recorded."""
     path = denial.executable
     if not path and denial.module == "apparmor" and denial.subject:
-        # Imported here: an AnsiballZ payload is compiled in each run, and most records name the program.
-        from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import find_profile
-
-        profile = find_profile(denial.subject, unseen)
-        path = profile.executable if profile and os.path.isfile(profile.executable or "") else None
+        path = _attached(denial.subject, denial.name or "", unseen)
     if not path or not path.startswith("/"):
         return None
-    user = "root" if denial.uid is None else str(denial.uid)
+    user = str(denial.uid) if denial.uid else "root"
     name = f"{path} of {'uid ' if user.isdigit() else ''}{user}"
     return Workload(name, "executable", executable=path, user=user)
+
+
+def _attached(profile_name: str, program_name: str, unseen: list[Unseen]) -> Optional[str]:
+    """The program to which a profile is attached; where that is a pattern, the one of this name that it matches."""
+    # Imported here: an AnsiballZ payload is compiled in each run, and most records name the program.
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import (
+        find_profile,
+        matches,
+    )
+
+    profile = find_profile(profile_name, unseen)
+    pattern = profile.executable if profile else None
+    if not pattern or os.path.isfile(pattern):
+        return pattern
+    path = os.path.join(os.path.dirname(re.split(r"[*?\[{@]", pattern, maxsplit=1)[0]), program_name)
+    return path if "/" not in program_name and os.path.isfile(path) and matches(pattern, path) else None
 
 
 def _operation(denial: Denial) -> str:
