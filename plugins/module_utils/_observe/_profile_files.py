@@ -265,14 +265,6 @@ def loaded_modes(unseen: list[Unseen], path: str = LOADED) -> Optional[dict[str,
     return {printable(one[1]): one[2] for one in found if one and one[2]}
 
 
-def split_label(label: str) -> list[tuple[str, Optional[str]]]:
-    """(profile, mode) for each part of a label as /proc/PID/attr/current has it, such as "a//&b (enforce)"."""
-    found = _LABEL.fullmatch(label)
-    if found is None:
-        return []
-    return [(name, found[2]) for name in found[1].split("//&")]
-
-
 def matches(pattern: str, path: str) -> bool:
     """Whether a path is one of those that a pattern stands for, apparmor.d(5) "Globbing"."""
     return any(_matches(_pieces(part), path) for part in alternatives(pattern[:4096]))

@@ -15,7 +15,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._prof
     loaded_modes,
     matches,
     profiles_of,
-    split_label,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Profile, from_plain, to_plain
 
@@ -192,12 +191,10 @@ def test_profiles_that_tools_make(name, tool):
     assert generator_of(name) == tool
 
 
-def test_modes_and_labels(tmp_path):
+def test_modes_of_loaded_profiles(tmp_path):
     loaded = tmp_path / "profiles"
     loaded.write_text("a b (complain)\n/usr/bin/x//c (enforce)\nodd\n")
     assert loaded_modes([], str(loaded)) == {"a b": "complain", "/usr/bin/x//c": "enforce"}
     unseen = []
     assert loaded_modes(unseen, str(tmp_path / "none")) is None
     assert unseen[0].reason == "ENOENT"
-    assert split_label("a b//&c//d (enforce)\n") == [("a b", "enforce"), ("c//d", "enforce")]
-    assert split_label("unconfined\n") == [("unconfined", None)]
