@@ -39,7 +39,7 @@ CAUSE = Cause(
     "selinux_denied",
     "The SELinux policy does not allow the domain of the workload what netlink needs.",
     {
-        "capability": "The domain is not allowed the capability, although the process holds it.",
+        "capability": "The domain is not allowed the capability, whether the process holds it or not.",
         "netlink_socket": "The domain is not allowed to make or use a netlink socket of that family.",
         "nlmsg": "The domain may use the socket, but not send messages that read or change.",
         "tun_socket": "The domain is not allowed to use /dev/net/tun or to make a TUN device.",
