@@ -187,19 +187,19 @@ def _persist(plan: ModulePlan, names: Sequence[str], dropped: Collection[str], b
     path = PERSISTED if systemd or os.path.isdir(os.path.dirname(PERSISTED)) else ETC_MODULES
     if names and path == ETC_MODULES and not os.path.isfile(path):
         raise ChangeError(f"persist: neither {os.path.dirname(PERSISTED)} nor {path} is there, set persist to false")
-    _add(plan, path, lines_with(read_text(path, "/", []) or "", names, dropped, HEADER if path == PERSISTED else ""))
+    listed = read_text(path, "/", []) or ""
+    _add(plan, path, listed, lines_with(listed, names, dropped, HEADER if path == PERSISTED else ""))
     if systemd:
-        text = drop_in_with(read_text(DROP_IN, "/", []) or "", names, dropped, blacklisted)
-        _add(plan, DROP_IN, text, then="daemon_reload")
+        text = read_text(DROP_IN, "/", []) or ""
+        _add(plan, DROP_IN, text, drop_in_with(text, names, dropped, blacklisted), then="daemon_reload")
     elif blacklisted:
         plan.unvalidated.append(f"whether {path} loads at boot what a blacklist line names ({', '.join(blacklisted)})")
 
 
-def _add(plan: ModulePlan, path: str, text: Optional[str], then: Optional[str] = None) -> None:
-    """The change of one file, none where it has that content already."""
-    change = FileChange.of(path, text, then=then)
-    if change.before != change.after:
-        plan.changes.append(change)
+def _add(plan: ModulePlan, path: str, before: str, after: Optional[str], then: Optional[str] = None) -> None:
+    """The change of one file, none where its content stays the same."""
+    if (after or "") != before:
+        plan.changes.append(FileChange.of(path, after, then=then))
 
 
 def lines_with(text: str, names: Collection[str], dropped: Collection[str], header: str) -> Optional[str]:
@@ -207,15 +207,16 @@ def lines_with(text: str, names: Collection[str], dropped: Collection[str], head
 
     A file of our own (that has a header) is sorted; in others, lines are appended and the rest stays as it is.
     """
-    own = bool(header)
-    kept = [line for line in text.splitlines() if plain_name(line.strip()) not in dropped and line.strip() != header]
+    lines = text.removesuffix("\n").split("\n") if text else []
+    kept = [line for line in lines if plain_name(line.strip()) not in dropped and not (header and line == header)]
     listed = {plain_name(line.strip()) for line in kept}
-    kept += [name for name in sorted(names) if name not in listed]
-    if own:
-        kept = sorted(kept)
-    if not kept:
-        return None if own else (text and "")
-    return "".join(f"{line}\n" for line in ([header] if own else []) + kept)
+    new = [name for name in sorted(names) if name not in listed]
+    if header:
+        kept = [header, *sorted([*kept, *new])] if kept or new else []
+        return "".join(f"{line}\n" for line in kept) or None
+    if not text:
+        return "".join(f"{name}\n" for name in new)
+    return text if kept == lines and not new else "".join(f"{line}\n" for line in [*kept, *new])
 
 
 def drop_in_with(

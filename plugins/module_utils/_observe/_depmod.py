@@ -157,7 +157,7 @@ def read_rules(unseen: list[Unseen], root: str = "/") -> list[Rule]:
 def parse_rules(text: str, file: str) -> list[Rule]:
     """The rules of one file; a backslash at its end joins a line with the next."""
     found, held, first = [], "", 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         first = first if held else number
         if line.endswith("\\"):
             held += line[:-1] + " "

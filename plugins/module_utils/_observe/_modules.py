@@ -236,7 +236,7 @@ class RunningKernel:
 def parse_configuration(text: str) -> dict[str, str]:
     """The options of a kernel configuration that are "y" or "m", without CONFIG_."""
     found = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         name, _equals, value = line.partition("=")
         if name.startswith("CONFIG_") and value in ("y", "m"):
             found[name[len("CONFIG_") :]] = value

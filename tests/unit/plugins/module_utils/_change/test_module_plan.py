@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._module_plan import (
@@ -59,7 +61,8 @@ def test_our_own_list_is_sorted_and_goes_when_it_is_empty(text, names, dropped, 
     ("text", "names", "dropped", "expected"),
     [
         ("# mine\nloop\n", ["vxlan", "dummy"], [], "# mine\nloop\ndummy\nvxlan\n"),
-        ("# mine\nloop", ["loop"], [], "# mine\nloop\n"),
+        ("# mine\n\nloop", ["loop"], [], "# mine\n\nloop"),
+        ("", [], ["vxlan"], None),
         ("loop\nvxlan\n", [], ["vxlan"], "loop\n"),
         ("vxlan\n", [], ["vxlan"], ""),
     ],
@@ -83,3 +86,14 @@ LINES = "ExecStartPre=-/sbin/modprobe dummy\nExecStartPre=-/sbin/modprobe vxlan\
 )
 def test_the_drop_in_loads_what_a_blacklist_line_names(text, names, dropped, blacklisted, expected):
     assert drop_in_with(text, names, dropped, blacklisted) == expected
+
+
+LISTS = st.text(alphabet=st.sampled_from("ab_-# \n\x0b\u2028"), max_size=80)
+NAMES = st.lists(st.sampled_from(["a", "b", "a_b"]), max_size=3, unique=True)
+
+
+@given(LISTS, NAMES)
+def test_adding_to_a_list_of_others_changes_nothing_else_and_adding_twice_is_adding_once(text, names):
+    once = lines_with(text, names, [], "") or ""
+    assert once.startswith(text)
+    assert (lines_with(once, names, [], "") or "") == once

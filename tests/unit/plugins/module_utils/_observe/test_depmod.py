@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._depmod import (
     ModuleIndex,
@@ -97,6 +99,7 @@ def test_lines_are_joined_and_comments_left_out():
         Rule(["blacklist", "b"], "f:3"),
         Rule(["install", "c", "/bin/false;", "true"], "f:5"),
         Rule(["blacklist", "d", "#", "no", "comment"], "f:8"),
+        Rule(["alias"], "f:9"),
     ]
 
 
@@ -167,3 +170,19 @@ def test_an_install_line_of_what_is_loaded_already_does_not_count(index):
 def test_a_line_that_refuses_altogether_is_named_before_one_that_can_be_passed_by(index):
     rules = parse_rules("blacklist vxlan\ninstall vxlan /bin/false", "f")
     assert hindrance(rules, index, "vxlan", [], ()) == ("f:2: install vxlan /bin/false", True)
+
+
+@pytest.mark.parametrize("separator", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\r"])
+def test_only_a_newline_ends_a_line(separator):
+    assert parse_rules(f"# a comment{separator}blacklist vxlan\n", "f") == []
+
+
+@settings(deadline=None)
+@given(st.text(alphabet=st.sampled_from("ab \t#\\\n\x0b\u2028-*[install blacklist alias"), max_size=200))
+def test_any_text_is_some_rules_with_lines_that_there_are(text):
+    rules = parse_rules(text, "f")
+    places = [int(rule.place.partition(":")[2]) for rule in rules]
+    assert places == sorted(set(places)) and all(1 <= place <= text.count("\n") + 1 for place in places)
+    assert all(rule.words and not rule.words[0].startswith("#") for rule in rules)
+    rule, sealed = hindrance(rules, ModuleIndex("/nowhere"), "a", ["a-b"], ())
+    assert rule is not None or not sealed

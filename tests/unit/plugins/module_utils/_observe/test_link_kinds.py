@@ -9,6 +9,8 @@ import os
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._link_kinds import (
     netns_paths,
@@ -34,3 +36,8 @@ def test_what_is_cut_off_ends_it(data):
 
 def test_the_own_network_namespace_is_among_those_that_can_be_reached():
     assert os.stat("/proc/self/ns/net").st_ino in netns_paths()
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_some_attributes(data):
+    assert sum(len(value) for _kind, value in parse_attributes(data)) <= len(data)
