@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the netlink.remediation authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Break, diagnose, preview, fix, verify, roll back: on a host of its own (namespaces), gone when it ends. Needs root.
+"""Break, diagnose, preview, fix, verify, roll back: on hosts of its own, gone when it ends. Needs root.
 
 make demo                 prints what happens
 make demo ARGS=--readme   writes it into README.md as well, between its two marks
@@ -22,8 +22,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent / "cases"), str(HERE.parent / "lab")]
 
+from confined import confine_apparmor, serve  # noqa: E402
 from debian import NoDebianError  # noqa: E402
 from host import Host, kept  # noqa: E402
+from machine import Machine  # noqa: E402
+from machine_image import NoImageError  # noqa: E402
 from minihost import MiniHost  # noqa: E402
 
 USER = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups"]
@@ -96,7 +99,7 @@ ACCEPTED = {"netlink_remediate_accept": ["restart", "recreate"]}
 class Demo:
     """Runs things on the host and keeps what was printed. python: the interpreter of the host's modules."""
 
-    def __init__(self, host: MiniHost | Host, python: str) -> None:
+    def __init__(self, host: MiniHost | Host | Machine, python: str = "/usr/bin/python3") -> None:
         self.host, self.python = host, python
         self.printed: list[str] = []
 
@@ -126,23 +129,30 @@ class Demo:
 
         verdicts: print the verdicts too; without, they are left out as they were shown before.
         """
+        self.say(f"# ansible-playbook netlink.remediation.{playbook} {' '.join(arguments)}".rstrip())
+        if isinstance(self.host, Machine):
+            done = self.host.ansible(f"netlink.remediation.{playbook}", *arguments)
+        else:
+            done = self.inside(f"netlink.remediation.{playbook}", *arguments)
+        for line in trim(done.stdout, verdicts):
+            self.say("    " + line)
+        if done.returncode != 0:
+            sys.exit(f"demo: the playbook ended with {done.returncode}\n{done.stdout}{done.stderr}")
+
+    def inside(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ansible-playbook in the host, which is controller and managed node at once."""
         program = str(Path(sys.executable).parent / "ansible-playbook")
         options = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={self.python}"]
-        self.say(f"# ansible-playbook netlink.remediation.{playbook} {' '.join(arguments)}".rstrip())
         variables = {name: value for name, value in os.environ.items() if name.startswith("ANSIBLE_")}
         variables.update(ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0", PYTHONWARNINGS="ignore")
         words = ["env", *(f"{name}={value}" for name, value in variables.items()), program]
-        done = subprocess.run(
-            [*self.host.enter, *words, f"netlink.remediation.{playbook}", *options, *arguments],
+        return subprocess.run(
+            [*self.host.enter, *words, *arguments[:1], *options, *arguments[1:]],
             capture_output=True,
             text=True,
             check=False,
             cwd="/",
         )
-        for line in trim(done.stdout, verdicts):
-            self.say("    " + line)
-        if done.returncode != 0:
-            sys.exit(f"demo: the playbook ended with {done.returncode}\n{done.stdout}{done.stderr}")
 
 
 def trim(output: str, verdicts: bool) -> list[str]:
@@ -164,7 +174,7 @@ def trim(output: str, verdicts: bool) -> list[str]:
         elif line.startswith(("fatal: ", "failed: ")):
             found = re.search(r'"msg": ("(?:[^"\\]|\\.)*")', line)
             kept.append(f"FAILED: {task}: {json.loads(found[1]) if found else line}")
-        elif re.match(r"^localhost +: ok=", line):
+        elif re.match(r"^(localhost|guest) +: ok=", line):
             kept.append(re.sub(" +", " ", text))
     return kept
 
@@ -186,7 +196,7 @@ def answers(demo: Demo, works: bool) -> None:
 
 def run_services(host: Host) -> list[str]:
     """Two services of systemd and a container of compose."""
-    demo = Demo(host, "/usr/bin/python3")
+    demo = Demo(host)
     for name in ("guard", "tuner"):
         text = SERVICE.format(say=SAY, name=name, settings=SERVICES[name])
         host.write(f"/etc/systemd/system/{name}.service", text)
@@ -254,6 +264,40 @@ def run(host: MiniHost) -> list[str]:
     return demo.printed
 
 
+def relay_says(demo: Demo, works: bool) -> None:
+    """Start the confined service anew and show what it was told; it must work or fail as expected."""
+    demo.host.sh("rm -f /run/relay.status; systemctl restart relay; until [ -s /run/relay.status ]; do sleep 0.1; done")
+    status, output = (demo.host.sh(f"cat /run/relay.{name}").strip() for name in ("status", "output"))
+    demo.say(f"service relay: {output or 'works'}")
+    if (status == "0") != works:
+        sys.exit(f"demo: relay was expected to {'work' if works else 'fail'}")
+
+
+def run_confined(machine: Machine) -> list[str]:
+    """A service that its AppArmor profile refuses what it needs; nobody names it, the kernel's log does."""
+    demo = Demo(machine)
+    confine_apparmor(machine, "relay")
+    serve(machine, "relay", "/usr/local/sbin/relay-daemon")
+    demo.say("\nA third one, with AppArmor and a kernel of its own: a service whose profile lacks two rules.")
+    demo.head("What it says")
+    relay_says(demo, works=False)
+    demo.head("Nothing is named: the host's own records say whom to look at")
+    demo.play("fix_netlink", verdicts=True)
+    named = ["-e", json.dumps({"netlink_remediate_workloads": [{"name": "relay", "unit": "relay"}]})]
+    demo.head("The preview: nothing is changed")
+    before = machine.snapshot()
+    demo.play("fix_netlink", *named, "--check", "--diff")
+    if machine.snapshot() != before:
+        sys.exit("demo: the preview changed the guest")
+    demo.head("The fix, verified")
+    demo.play("fix_netlink", *named)
+    relay_says(demo, works=True)
+    demo.head("The rollback")
+    demo.play("rollback_netlink")
+    relay_says(demo, works=False)
+    return demo.printed
+
+
 def write_readme(lines: list[str]) -> None:
     """Put the transcript between the marks of README.md."""
     path = ROOT / "README.md"
@@ -272,8 +316,10 @@ def main() -> None:
     try:
         with Host(kept().parent / "hosts" / f"demo-{os.getpid()}", kept(), docker=True) as whole:
             lines += run_services(whole)
-    except NoDebianError as exc:
-        print(f"\nThe part with systemd and docker is left out: {exc}")
+        with Machine(kept().parent / "hosts" / f"demo-guest-{os.getpid()}", kept()) as guest:
+            lines += run_confined(guest)
+    except (NoDebianError, NoImageError) as exc:
+        print(f"\nThe parts with systemd, docker and AppArmor are left out: {exc}")
     if "--readme" in sys.argv[1:]:
         write_readme(lines)
     print(f"\ndone in {time.monotonic() - started:.0f} s, nothing is left behind")
