@@ -76,6 +76,8 @@ def _name(denial: Denial, services: Callable[[], Services], unseen: list[Unseen]
     ended and was confined belongs to the service that is confined by the same profile or domain, if just one is.
     """
     found: Optional[Workload] = None
+    if denial.module == "program" and denial.object == "not_netlink":
+        return None
     if denial.container:
         found = Workload(denial.container[:12], "container", container=denial.container)
     elif denial.unit and _is_service(denial.unit):

@@ -199,3 +199,69 @@ def test_what_user_namespaces_want_merges_by_user_key_and_container():
 def test_units_and_containers_that_cannot_be_both_are_an_error(left, right, about):
     with pytest.raises(PlanError, match=f"^0 and 1 want different things of {about}"):
         merged(left, right)
+
+
+def policy(**variables):
+    return Remedy("netlink_selinux", {f"netlink_selinux_{name}": value for name, value in variables.items()})
+
+
+def profile(name, *rules, **more):
+    return Remedy("netlink_apparmor", {"netlink_apparmor_profiles": [{"profile": name, "rules": list(rules), **more}]})
+
+
+def module(name, state="present"):
+    return Remedy("netlink_module", {"netlink_module_modules": [{"name": name, "state": state}]})
+
+
+def rule(domain, kind, *permissions):
+    return {"domain": domain, "class": kind, "permissions": list(permissions), "target": "self"}
+
+
+def test_rules_of_one_domain_and_class_add_up_and_booleans_and_labels_stand_beside_them():
+    both = merged(
+        policy(allow=[rule("vpn_t", "netlink_route_socket", "create", "bind")], booleans={"vpn_can_route": True}),
+        policy(
+            allow=[rule("vpn_t", "netlink_route_socket", "nlmsg_write", "bind"), rule("vpn_t", "tun_socket", "create")],
+            contexts=[{"path": "/srv/vpn", "type": "vpn_exec_t"}],
+            classes=["b", "a"],
+        ),
+    )
+    assert both == {
+        "netlink_selinux_allow": [
+            rule("vpn_t", "netlink_route_socket", "create", "bind", "nlmsg_write"),
+            rule("vpn_t", "tun_socket", "create"),
+        ],
+        "netlink_selinux_booleans": {"vpn_can_route": True},
+        "netlink_selinux_contexts": [{"path": "/srv/vpn", "type": "vpn_exec_t"}],
+        "netlink_selinux_classes": ["a", "b"],
+    }
+
+
+def test_rules_of_one_profile_add_up():
+    both = merged(profile("relay", "userns,", executable="/srv/relay"), profile("relay", "capability net_admin,"))
+    assert both["netlink_apparmor_profiles"] == [
+        {"profile": "relay", "rules": ["userns,", "capability net_admin,"], "executable": "/srv/relay"}
+    ]
+
+
+def test_modules_are_named_once():
+    both = merged(module("dummy"), module("tun"), module("dummy"))
+    assert [entry["name"] for entry in both["netlink_module_modules"]] == ["dummy", "tun"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "what"),
+    [
+        (policy(booleans={"x": True}), policy(booleans={"x": False}), "x: True or False"),
+        (
+            policy(contexts=[{"path": "/srv/a", "type": "a_t"}]),
+            policy(contexts=[{"path": "/srv/a", "type": "b_t"}]),
+            "/srv/a type: a_t or b_t",
+        ),
+        (profile("p", executable="/srv/a"), profile("p", executable="/srv/b"), "p executable: /srv/a or /srv/b"),
+        (module("dummy"), module("dummy", "absent"), "dummy state: present or absent"),
+    ],
+)
+def test_what_two_workloads_want_differently_of_a_security_module_is_said(one, other, what):
+    with pytest.raises(PlanError, match=what):
+        merged(one, other)

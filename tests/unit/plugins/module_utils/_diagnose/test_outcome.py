@@ -157,7 +157,7 @@ def test_reverts_are_newest_first():
         plans=[planned(*found)],
         applied=["netlink_capability", "netlink_link"],
     )
-    assert reverts(outcome) == [("5 netlink_link", None), ("0 netlink_capability", None)]
+    assert reverts(outcome) == [("7 netlink_link", None), ("0 netlink_capability", None)]
 
 
 def test_a_role_left_out_by_tags_reverts_nothing():
@@ -349,7 +349,7 @@ HOST = userns(containers=[{"container": "web1", "userns": "host"}])
 
 
 @pytest.mark.parametrize(
-    ("fixed", "reverted"), [("a", ["4 netlink_userns"]), ("b", ["1 netlink_container"]), ("ab", [])]
+    ("fixed", "reverted"), [("a", ["6 netlink_userns"]), ("b", ["1 netlink_container"]), ("ab", [])]
 )
 def test_receipts_of_one_module_are_told_apart_by_the_role_that_got_them(fixed, reverted):
     found = [finding("a", remedy=container(cap_add=["NET_ADMIN"])), finding("b", gate="setns", remedy=HOST)]

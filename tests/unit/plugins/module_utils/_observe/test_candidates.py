@@ -75,5 +75,6 @@ def test_a_log_that_names_any_number_is_cut_off_and_that_is_said():
     assert unseen[0].reason == f"7 more were refused than the {MOST} newest"
 
 
-def test_nothing_that_cannot_be_looked_up_is_named():
-    assert named(record(), record(name="x"), record(executable="../../bin/sh"), record(unit="x.mount")) == []
+def test_nothing_that_cannot_be_looked_up_is_named_nor_what_is_no_matter_of_netlink():
+    elsewhere = record(unit="x.service", object="not_netlink")
+    assert named(elsewhere, record(), record(name="x"), record(executable="../../bin/sh"), record(unit="x.mount")) == []
