@@ -62,7 +62,7 @@ def test_our_own_list_is_sorted_and_goes_when_it_is_empty(text, names, dropped, 
     [
         ("# mine\nloop\n", ["vxlan", "dummy"], [], "# mine\nloop\ndummy\nvxlan\n"),
         ("# mine\n\nloop", ["loop"], [], "# mine\n\nloop"),
-        ("", [], ["vxlan"], None),
+        ("", [], ["vxlan"], ""),
         ("loop\nvxlan\n", [], ["vxlan"], "loop\n"),
         ("vxlan\n", [], ["vxlan"], ""),
     ],
