@@ -99,8 +99,8 @@ options:
         type: str
       link_kind:
         description:
-          - Kind of the link that it makes with the operation V(link), for example V(wireguard), V(vxlan) or V(dummy). Then
-            it is looked whether the kernel has that kind or would load a module for it.
+          - Kind of the link that it makes with the operation V(link), for example V(wireguard), V(vxlan) or V(dummy).
+            Then it is looked whether the kernel has that kind or would load a module for it.
           - TUN and TAP links are not made by netlink; they are the operation V(tun).
         type: str
       qdisc_kind:

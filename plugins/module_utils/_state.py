@@ -493,10 +493,11 @@ class Profile:
     mode: enforce, complain, kill, prompt or unconfined as it is loaded, None when it is not. file, line: where it is
     defined, None when no file below /etc/apparmor.d does. executable: path or pattern that it attaches to, variables
     expanded. local: the file below local/ that it includes, whether that exists or not; None when it includes none.
-    rules: those that bear on netlink, included ones too. generator: the tool that makes it anew by itself (docker, snap,
-    libvirt, lxc), whose files are not to be edited. flags: as its text has them, such as complain. disabled: a link
-    below disable/ keeps its file from being loaded. unmediated: kinds of rules (network, userns) of which it has no need,
-    since the features of its abi leave them out. package: whose configuration file its file is, where that is known.
+    rules: those that bear on netlink, included ones too. generator: the tool that makes it anew by itself (docker,
+    snap, libvirt, lxc), whose files are not to be edited. flags: as its text has them, such as complain. disabled: a
+    link below disable/ keeps its file from being loaded. unmediated: kinds of rules (network, userns) of which it has
+    no need, since the features of its abi leave them out. package: whose configuration file its file is, where that is
+    known.
     """
 
     name: str
@@ -602,8 +603,8 @@ class KernelModule:
 
     need: what it is for: "kind wireguard", "qdisc netem", "family nftables", "device tun". name: of the module that
     has it, None when no module and nothing built in does. present: it is built in or loaded. source: where it was
-    looked for. file: of the module that can be loaded, None when there is none on disk. blocked: file and line that keep
-    it from being loaded on demand (a blacklist or install line). sealed: that keeps it from being loaded at all.
+    looked for. file: of the module that can be loaded, None when there is none on disk. blocked: file and line that
+    keep it from being loaded on demand (a blacklist or install line). sealed: that keeps it from being loaded at all.
     """
 
     need: str

@@ -241,7 +241,8 @@ ansible_facts:
               returned: always
               type: dict
             allows_tun:
-              description: Whether its runtime specification lets it open C(/dev/net/tun). Engines may allow that besides.
+              description:
+                - Whether its runtime specification lets it open C(/dev/net/tun). Engines may allow that besides.
               returned: always
               type: bool
             owner:

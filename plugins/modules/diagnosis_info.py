@@ -26,10 +26,10 @@ options:
     type: bool
   evidence_hours:
     description:
-      - Look at what the host recorded of refusals in the last hours - the audit log, the kernel log, the journal, logs of
-        containers, as M(netlink.remediation.denial_info) reads them. V(0) looks at none.
-      - What is recorded of a workload that O(workloads) names is held against what is found. If O(discover) is set, units,
-        containers, processes and programs that the records name are judged as well.
+      - Look at what the host recorded of refusals in the last hours - the audit log, the kernel log, the journal, logs
+        of containers, as M(netlink.remediation.denial_info) reads them. V(0) looks at none.
+      - What is recorded of a workload that O(workloads) names is held against what is found. If O(discover) is set,
+        units, containers, processes and programs that the records name are judged as well.
       - A record only says whom to look at. Anybody can write a log line, so it never makes a finding by itself.
     type: float
     default: 0
@@ -138,8 +138,9 @@ workloads:
       type: str
     notes:
       description:
-        - Where what is recorded of it is at odds with what is found, one sentence each. It was refused and would be allowed
-          now, a denial was logged and stopped nothing, or a program printed an errno that the kernel does not send.
+        - Where what is recorded of it is at odds with what is found, one sentence each. It was refused and would be
+          allowed now, a denial was logged and stopped nothing, or a program printed an errno that the kernel does not
+          send.
       type: list
       elements: str
     evidence:

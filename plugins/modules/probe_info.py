@@ -115,7 +115,8 @@ probes:
       description: The thread that was imitated, null for O(executable).
       type: int
     not_reproduced:
-      description: Gates that the probe could not imitate, such as the SELinux label or a seccomp filter of the workload.
+      description:
+        - Gates that the probe could not imitate, such as the SELinux label or a seccomp filter of the workload.
       type: list
       elements: str
   sample:

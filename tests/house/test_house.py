@@ -44,7 +44,7 @@ def test_a_storey_imports_only_downwards(storey: str) -> None:
                 assert name[len(UTILS) :].split(".")[0] in STOREYS[storey], f"{file.relative_to(ROOT)} imports {name}"
 
 
-@pytest.mark.parametrize("module", ["_apparmor.py", "_linux.py", "_selinux.py", "_state.py", "_systemd.py", "_tools.py"])
+@pytest.mark.parametrize("module", sorted(f"{name}.py" for name in STOREY_0))
 def test_the_ground_floor_imports_only_the_ground_floor(module: str) -> None:
     names = {
         name[len(UTILS) :].split(".")[0]

@@ -213,9 +213,7 @@ _MERGE: dict[str, Callable[[str, Any, Any], Any]] = {
     "netlink_selinux_booleans": _agree,
     "netlink_selinux_classes": _merge_words,
     "netlink_selinux_contexts": functools.partial(_merge_list, ("path",), _agree),
-    "netlink_apparmor_profiles": functools.partial(
-        _merge_list, ("profile",), functools.partial(_merge_union, "rules")
-    ),
+    "netlink_apparmor_profiles": functools.partial(_merge_list, ("profile",), functools.partial(_merge_union, "rules")),
     "netlink_sysctl_settings": _merge_settings,
     "netlink_sysctl_namespaces": functools.partial(_merge_list, ("netns",), _merge_namespace),
     "netlink_userns_ranges": functools.partial(_merge_list, ("user",), _merge_range),
