@@ -357,6 +357,28 @@ def test_what_is_in_use_or_whose_use_nobody_counts_is_not_unloaded(guest: Machin
     assert "dummy" not in loaded(guest)
 
 
+def test_a_module_that_came_along_stays_for_links_of_its_own_kind(guest: Machine) -> None:
+    guest.sh("rmmod macvtap macvlan tap dummy || true")
+    before = loaded(guest)
+    guest.module("kernel_modules", modules=[{"name": "macvtap"}], persist=False)
+    guest.sh("ip netns add blue; ip -n blue link add k7 type dummy; ip -n blue link add m7 link k7 type macvlan")
+    try:
+        back = guest.module("receipt", run="latest")
+        assert back["changed"] and back["left_alone"] == [], back
+        assert loaded(guest) == before | {"macvlan", "dummy"}
+        assert "m7" in guest.sh("ip -n blue -br link")
+    finally:
+        guest.sh("ip netns del blue; sleep 1; rmmod macvlan dummy")
+
+
+def test_a_family_of_netfilter_that_came_along_stays_since_its_tables_are_not_counted(guest: Machine) -> None:
+    guest.sh("rmmod act_ct nf_flow_table nf_nat nf_tables || true")
+    guest.module("kernel_modules", modules=[{"name": "act-ct"}], persist=False)
+    assert guest.module("receipt", run="latest")["changed"]
+    assert loaded(guest) & {"act_ct", "nf_nat", "nf_tables"} == {"nf_tables"}
+    guest.sh("rmmod nf_tables")
+
+
 BAD = [
     ("loop", "is no network module"),
     ("nosuch", "is no module of kernel"),

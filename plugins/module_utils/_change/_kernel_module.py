@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterable
 from typing import ClassVar, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import Change, ChangeError
@@ -41,7 +42,7 @@ class KernelModuleChange(Change):
             return
         _demand(["rmmod", "--", self.target], f"{self.target} cannot be unloaded")
         for name in self.details["along"]:
-            if references().get(name) == 0:
+            if references().get(name) == 0 and not _may_serve(name):
                 run(["rmmod", "--", name])  # Another user may have come just now; then it stays.
 
     def validate(self) -> list[str]:
@@ -56,19 +57,36 @@ class KernelModuleChange(Change):
         count = references().get(self.target, 0)
         if count:
             return f"it is in use ({count})"
-        kinds = kinds_of(self.target)
+        kinds = kinds_of(self.target, _aliases_of(self.target))
         if not kinds and self.target not in _PLAIN and not self.target.startswith(_COUNTED):
             return "nobody counts what uses it; it stays loaded until the next boot"
-        try:
-            links = links_of_kinds(kinds)
-        except UnseenLinksError as exc:
-            return f"{exc}; it stays loaded until the next boot"
-        return f"unloading it would delete link {links[0]}" if links else None
+        return _links_lost(kinds)
 
 
-def kinds_of(module: str) -> list[str]:
+def _may_serve(module: str) -> bool:
+    """Whether somebody may use a module that came along, although no other module needs it any more: links of its own
+    kinds, and families of netfilter, whose tables are not counted.
+    """
+    aliases = _aliases_of(module)
+    families = any(alias.startswith("nfnetlink-subsys-") for alias in aliases)
+    return families or _links_lost(kinds_of(module, aliases)) is not None
+
+
+def _links_lost(kinds: Collection[str]) -> Optional[str]:
+    """Which link of these kinds would go with their module, or why that is not known; None for none."""
+    try:
+        links = links_of_kinds(kinds) if kinds else []
+    except UnseenLinksError as exc:
+        return f"{exc}; it stays loaded until the next boot"
+    return f"unloading it would delete link {links[0]}" if links else None
+
+
+def _aliases_of(module: str) -> list[str]:
+    return ModuleIndex(f"{MODULES}/{os.uname().release}").aliases_of(module)
+
+
+def kinds_of(module: str, aliases: Iterable[str]) -> list[str]:
     """The link kinds that a module brings (its aliases rtnl-link-...); links of the kind tun have no alias."""
-    aliases = ModuleIndex(f"{MODULES}/{os.uname().release}").aliases_of(module)
     kinds = [alias[len("rtnl-link-") :] for alias in aliases if alias.startswith("rtnl-link-")]
     return [*kinds, *([_TUN] if module == _TUN else [])]
 

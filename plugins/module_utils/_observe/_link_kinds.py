@@ -97,7 +97,9 @@ def _dump() -> Iterator[tuple[str, str]]:
         while True:
             data = channel.recv(1 << 20)
             for kind, body in _messages(data):
-                if kind in (NLMSG_DONE, NLMSG_ERROR):
+                if kind == NLMSG_ERROR:
+                    raise OSError(-struct.unpack_from("=i", body)[0], "the links cannot be listed")
+                if kind == NLMSG_DONE:
                     return
                 attributes = dict(parse_attributes(body[_IFINFOMSG:]))
                 information = dict(parse_attributes(attributes.get(IFLA_LINKINFO, b"")))
