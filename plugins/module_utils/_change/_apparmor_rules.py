@@ -222,7 +222,8 @@ def plan_profiles(
 
 def _file_change(plan: ProfilePlan, path: str, text: Optional[str]) -> PolicyFile:
     source = plan.sources[path]
-    change = PolicyFile.of(path, text, disrupts=plan.disrupts.get(path, ()), then="load_profiles")
+    seen, disrupts = plan.before[path] or "", plan.disrupts.get(path, ())
+    change = PolicyFile.of(path, text, disrupts=disrupts, then="load_profiles", seen=seen)
     change.details["source"] = source
     if source in plan.made:
         change.details["profile"] = plan.made[source]

@@ -67,14 +67,18 @@ class FileChange(Change):
         workloads: Iterable[str] = (),
         disrupts: Iterable[str] = (),
         then: Optional[str] = None,
+        seen: Optional[str] = None,
     ) -> FileType:
         """The change that gives a file this content; None removes it. mode: of a new file, others keep their own.
 
-        Owner and group of a new file are root. then: what is run after each write, see THEN. Raises ChangeError for a
-        path that is not root's alone to change.
+        Owner and group of a new file are root. then: what is run after each write, see THEN. seen: the text from which
+        the content was made, "" for no file. Raises ChangeError for a path that is not root's alone to change, and for
+        a file that holds something else than what was seen, which would be lost.
         """
         with reach(path) as place:
             before, xattrs = _read(place)
+            if seen is not None and seen != (before["content"] if before else ""):
+                raise ChangeError(f"{path} is not what was read of it: somebody changes it now, or it is too long")
             after: Optional[dict[str, Any]] = None
             if content is not None:
                 new = {"mode": f"{mode:04o}", "owner": 0, "group": 0}

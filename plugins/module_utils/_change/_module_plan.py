@@ -199,7 +199,7 @@ def _persist(plan: ModulePlan, names: Sequence[str], dropped: Collection[str], b
 def _add(plan: ModulePlan, path: str, before: str, after: Optional[str], then: Optional[str] = None) -> None:
     """The change of one file, none where its content stays the same."""
     if (after or "") != before:
-        plan.changes.append(FileChange.of(path, after, then=then))
+        plan.changes.append(FileChange.of(path, after, then=then, seen=before))
 
 
 def lines_with(text: str, names: Collection[str], dropped: Collection[str], header: str) -> Optional[str]:

@@ -112,6 +112,14 @@ def test_a_directory_in_local_is_no_file_to_write(policy):
     assert [change.target for change in plan.changes] == [f"{policy.directory}/x"]
 
 
+def test_a_file_that_is_too_long_to_be_read_as_a_whole_is_not_cut(policy):
+    policy.write(x="profile x { include if exists <local/x> }", **{"local/x": "#" * 80 + "\n"})
+    assert policy.plan({"profile": "x", "rules": ["userns,"]}).changes
+    policy.write(**{"local/x": ("#" * 80 + "\n") * 20000})
+    with pytest.raises(ChangeError, match=r"local/x is not what was read of it: .* too long"):
+        policy.plan({"profile": "x", "rules": ["userns,"]})
+
+
 def test_a_text_that_defines_two_profiles_is_left_to_people(policy):
     policy.write(x="profile x { include <x.d> }\nprofile y { include <x.d> }")
     os.mkdir(f"{policy.directory}/x.d")

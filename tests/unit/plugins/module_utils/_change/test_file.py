@@ -44,6 +44,16 @@ def test_a_replaced_file_keeps_mode_owner_and_attributes_and_gets_all_back(host)
     assert picture(host) == before
 
 
+def test_text_that_was_not_seen_is_not_replaced(host):
+    path = host / "list"
+    FileChange.of(str(path), "new\n", seen="")
+    path.write_text("a\nb\n")
+    assert FileChange.of(str(path), "a\nb\nc\n", seen="a\nb\n").before["content"] == "a\nb\n"
+    for seen in ("", "a\n"):
+        with pytest.raises(ChangeError, match="is not what was read of it"):
+            FileChange.of(str(path), "a\nc\n", seen=seen)
+
+
 def test_a_new_file_is_roots_and_goes_with_the_directories_made_for_it(host):
     change = FileChange.of(f"{host}/one/two/new.conf", "x\n", mode=0o600)
     assert change.before is None
