@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import split_label
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import parse_cgroup
@@ -23,6 +23,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
     read_bytes,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, Denial, Unseen, Workload
+
+if TYPE_CHECKING:
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library
 
 Services = dict[str, set[str]]
 
@@ -52,9 +55,11 @@ def candidates(denials: Iterable[Denial], unseen: list[Unseen]) -> list[Workload
     """
     found: dict[str, Workload] = {}
     left_out = 0
+    # Looked up when they are needed, and once: a log can name any number of them.
     services = functools.cache(_services_by_label)
+    policy = functools.cache(functools.partial(_policy, unseen))
     for denial in denials:
-        named = _name(denial, services, unseen)
+        named = _name(denial, services, policy)
         if named is None:
             continue
         known = found.get(named.name)
@@ -69,7 +74,7 @@ def candidates(denials: Iterable[Denial], unseen: list[Unseen]) -> list[Workload
     return list(found.values())
 
 
-def _name(denial: Denial, services: Callable[[], Services], unseen: list[Unseen]) -> Optional[Workload]:
+def _name(denial: Denial, services: Callable[[], Services], policy: Callable[[], Library]) -> Optional[Workload]:
     """Who a record is about, None where it names nobody who can be looked up.
 
     A container before its unit, which may be the engine's; a unit before its process, which may be gone by now. What
@@ -88,7 +93,7 @@ def _name(denial: Denial, services: Callable[[], Services], unseen: list[Unseen]
         (unit,) = services()[denial.subject]
         found = Workload(unit, "unit", unit=unit)
     else:
-        found = _program(denial, unseen)
+        found = _program(denial, policy)
     if found is not None:
         found.operations, found.discovered = [_operation(denial)], True
     return found
@@ -116,11 +121,19 @@ def _services_by_label() -> Services:
     return found
 
 
-def _program(denial: Denial, unseen: list[Unseen]) -> Optional[Workload]:
+def _policy(unseen: list[Unseen]) -> Library:
+    """The AppArmor profiles of the host."""
+    # Imported here: an AnsiballZ payload is compiled in each run, and most records name the program.
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library
+
+    return Library(unseen)
+
+
+def _program(denial: Denial, policy: Callable[[], Library]) -> Optional[Workload]:
     """The program of a record, or the one to which the profile in it belongs; for root where no user is recorded."""
     path = denial.executable
     if not path and denial.module == "apparmor" and denial.subject:
-        path = _attached(denial.subject, denial.name or "", unseen)
+        path = _attached(denial.subject, denial.name or "", policy())
     if not path or not path.startswith("/"):
         return None
     user = str(denial.uid) if denial.uid else "root"
@@ -128,16 +141,12 @@ def _program(denial: Denial, unseen: list[Unseen]) -> Optional[Workload]:
     return Workload(name, "executable", executable=path, user=user)
 
 
-def _attached(profile_name: str, program_name: str, unseen: list[Unseen]) -> Optional[str]:
+def _attached(profile_name: str, program_name: str, policy: Library) -> Optional[str]:
     """The program to which a profile is attached; where that is a pattern, the one of this name that it matches."""
-    # Imported here: an AnsiballZ payload is compiled in each run, and most records name the program.
-    from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import (
-        find_profile,
-        matches,
-    )
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import matches
 
-    profile = find_profile(profile_name, unseen)
-    pattern = profile.executable if profile else None
+    definition = policy.find(profile_name)
+    pattern = definition.profile.executable if definition else None
     if not pattern or os.path.isfile(pattern):
         return pattern
     path = os.path.join(os.path.dirname(re.split(r"[*?\[{@]", pattern, maxsplit=1)[0]), program_name)

@@ -231,11 +231,6 @@ def find_profiles(names: Iterable[str], unseen: list[Unseen], directory: str = D
     return found
 
 
-def find_profile(name: str, unseen: list[Unseen], directory: str = DIRECTORY) -> Optional[Profile]:
-    """One profile, see find_profiles()."""
-    return find_profiles([name], unseen, directory).get(name)
-
-
 def profiles_of(executable: str, unseen: list[Unseen], directory: str = DIRECTORY) -> list[Profile]:
     """The profiles that attach to a program, by its path without symbolic links; without their rules."""
     return attached(Library(unseen, directory), executable)

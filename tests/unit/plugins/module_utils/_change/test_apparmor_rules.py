@@ -13,7 +13,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._appar
     parse_wishes,
     plan_profiles,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library, find_profile
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library, find_profiles
 from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import needs_root
 
 pytestmark = needs_root
@@ -156,7 +156,7 @@ def test_taking_out_all_removes_a_local_file_that_nothing_else_is_in_if_the_prof
         for change in policy.plan({"profile": name, "rules": ["userns,"]}).changes:
             change.details.pop("then")
             change.write(change.after)
-        assert [rule.text for rule in find_profile(name, [], policy.directory).rules] == ["userns,"]
+        assert [rule.text for rule in find_profiles([name], [], policy.directory)[name].rules] == ["userns,"]
     (gone, emptied) = policy.plan({"profile": "x", "state": "absent"}, {"profile": "y", "state": "absent"}).changes
     assert gone.after is None
     assert emptied.after["content"] == ""

@@ -10,7 +10,9 @@ import time
 
 import pytest
 
+from ansible_collections.netlink.remediation.plugins.module_utils._observe import _candidates
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._candidates import MOST, candidates
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
 
 NOW = time.time()
@@ -78,3 +80,19 @@ def test_a_log_that_names_any_number_is_cut_off_and_that_is_said():
 def test_nothing_that_cannot_be_looked_up_is_named_nor_what_is_no_matter_of_netlink():
     elsewhere = record(unit="x.service", object="not_netlink")
     assert named(elsewhere, record(), record(name="x"), record(executable="../../bin/sh"), record(unit="x.mount")) == []
+
+
+def test_profiles_are_read_once_whatever_number_of_them_a_log_names(tmp_path, monkeypatch):
+    (tmp_path / "x").write_text("profile x /bin/sh { }\n")
+    read = []
+
+    def policy(unseen):
+        read.append(Library(unseen, str(tmp_path)))
+        return read[-1]
+
+    monkeypatch.setattr(_candidates, "_policy", policy)
+    subjects = [*(f"p{number}" for number in range(100)), "x"]
+    assert named(*(record(module="apparmor", subject=name) for name in subjects)) == [
+        ("/bin/sh of root", "executable", ["link"])
+    ]
+    assert len(read) == 1

@@ -9,7 +9,6 @@ import pytest
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import (
     MOST_FILES,
     Library,
-    find_profile,
     find_profiles,
     generator_of,
     loaded_modes,
@@ -39,7 +38,7 @@ def policy(tmp_path):
                 path.write_bytes(text.encode("utf-8", "surrogateescape"))
 
         def find(self, name):
-            return find_profile(name, self.unseen, self.directory)
+            return find_profiles([name], self.unseen, self.directory).get(name)
 
     return Policy()
 
@@ -103,7 +102,7 @@ def test_what_the_boot_does_not_load_is_no_source(policy):
     assert find_profiles(["gone", "docker-default"], [], policy.directory) == {
         "docker-default": Profile("docker-default", generator="docker")
     }
-    assert find_profile("x", [], policy.directory + "/missing") is None
+    assert find_profiles(["x"], [], policy.directory + "/missing") == {}
 
 
 def test_a_disabled_profile_says_so(policy):
