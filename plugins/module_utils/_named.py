@@ -68,8 +68,8 @@ class Records:
 
 
 def read_records(hours: float) -> Records:
-    """What the host recorded in the last hours; nothing is read for 0. Raises ValueError for less."""
-    if hours < 0 or hours > MOST_HOURS:
+    """What the host recorded in the last hours; nothing is read for 0. Raises ValueError for what is no such number."""
+    if not 0 <= hours <= MOST_HOURS:  # Neither is "nan".
         raise ValueError(f"evidence_hours: {hours:g} is no time to look back, expected 0 to {MOST_HOURS} hours")
     unseen: list[Unseen] = []
     if not hours:

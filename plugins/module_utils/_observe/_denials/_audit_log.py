@@ -48,10 +48,11 @@ def read_audit_log(path: str, since: float, groups: Groups, unseen: list[Unseen]
             try:
                 for line in lines(stream, MOST_BYTES):
                     events.line(line)
+                # Asked of the open file: auditd may have renamed or removed it meanwhile.
+                if stream.tell() >= MOST_BYTES and stream.read(1):
+                    unseen.append(Unseen(shown(name, 200), f"longer than {MOST_BYTES} bytes, the rest was not read"))
             except READ_ERRORS as exc:
                 unseen.append(Unseen(shown(name, 200), why(exc)))
-            if os.path.getsize(name) > MOST_BYTES:
-                unseen.append(Unseen(shown(name, 200), f"longer than {MOST_BYTES} bytes, the rest was not read"))
     events.end()
     return found
 

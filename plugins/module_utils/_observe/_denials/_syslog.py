@@ -21,11 +21,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
     parse_line,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import (
+    READ_ERRORS,
     lines,
     number,
     open_log,
     shown,
     text_of,
+    why,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
@@ -50,12 +52,16 @@ def read_syslog(
             continue
         found = True
         with stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size > TAIL:
-                stream.seek(size - TAIL)
-                unseen.append(Unseen(path, f"only the last {TAIL} bytes"))
-            for line in lines(stream, TAIL):
-                _line(text_of(line), since, groups, recognise)
+            try:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, size - TAIL))
+                for line in lines(stream, TAIL):
+                    _line(text_of(line), since, groups, recognise)
+            except READ_ERRORS as exc:
+                unseen.append(Unseen(path, why(exc)))
+                continue
+        if size > TAIL:
+            unseen.append(Unseen(path, f"only the last {TAIL} bytes"))
     return found
 
 

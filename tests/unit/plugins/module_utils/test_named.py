@@ -6,7 +6,9 @@ from __future__ import annotations
 import subprocess
 import time
 
-from ansible_collections.netlink.remediation.plugins.module_utils._named import ask_kernel
+import pytest
+
+from ansible_collections.netlink.remediation.plugins.module_utils._named import ask_kernel, read_records
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_process
 from ansible_collections.netlink.remediation.plugins.module_utils._state import State, Workload
 
@@ -35,3 +37,9 @@ def test_each_process_of_a_unit_is_asked_about_with_its_own_credentials():
         finally:
             subprocess.run(["kill", str(other)], check=True)
             leader.kill()
+
+
+@pytest.mark.parametrize("hours", [-1, 1e9, float("nan"), float("inf")])
+def test_a_time_to_look_back_that_is_none_is_refused(hours):
+    with pytest.raises(ValueError, match=r"evidence_hours: .* expected 0 to 8784 hours"):
+        read_records(hours)

@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO, Optional
 
 import pytest
 
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials import _audit_log
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._audit_log import (
     read_audit_log,
     read_ausearch,
@@ -107,6 +109,26 @@ def test_no_more_is_read_than_allowed(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"line\n" * 100000)
     with open(tmp_path / "x", "rb", buffering=0) as stream:
         assert len(list(lines(stream, 1000))) == 200  # type: ignore[arg-type]
+
+
+def test_a_log_that_is_too_long_says_so_packed_or_not_and_may_be_renamed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_audit_log, "MOST_BYTES", len(record(1)))
+    (tmp_path / "audit.log").write_text(record(1))
+    (tmp_path / "audit.log.1").write_text(record(2) + record(3))
+    (tmp_path / "audit.log.2.gz").write_bytes(gzip.compress((record(4) + record(5)).encode()))
+    opened = _audit_log.open_log
+
+    def gone(path: str, unseen: list[Unseen]) -> Optional[BinaryIO]:
+        stream = opened(path, unseen)
+        os.unlink(path)
+        return stream
+
+    monkeypatch.setattr(_audit_log, "open_log", gone)
+    (denial,), unseen, _there = read(tmp_path / "audit.log")
+    assert denial.count == 3
+    assert [os.path.basename(item.source) for item in unseen] == ["audit.log.2.gz", "audit.log.1"]
 
 
 MEMORY = """

@@ -270,6 +270,15 @@ def test_syslog_gives_programs_and_no_records_of_the_kernel(tmp_path: Path) -> N
     }
 
 
+def test_of_a_long_syslog_the_end_is_read_and_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    local, unseen, groups = time.strftime("%b %e %H:%M:%S", time.localtime(NOW)), list[Unseen](), Groups(0)
+    (tmp_path / "syslog").write_text(f"{local} host old: {ANSWER}\n{'x' * (1 << 24)}\n{local} host new: {ANSWER}\n")
+    (tmp_path / "messages.gz").write_bytes(b"no gzip")
+    assert read_syslog(NOW - 60, groups, recognise_line, unseen, (f"{tmp_path}/messages.gz", f"{tmp_path}/syslog"))
+    assert [denial.name for denial in groups.result([])] == ["new"]
+    assert [item.source for item in unseen] == [f"{tmp_path}/messages.gz", f"{tmp_path}/syslog"]
+
+
 @pytest.mark.parametrize("line", [line for line, found in LINES.items() if found])
 def test_the_cheap_look_misses_nothing(line: str) -> None:
     assert may_count(line)
