@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Profile, ProfileRule
-from ansible_collections.netlink.remediation.plugins.module_utils._tools import classify_tool
+from ansible_collections.netlink.remediation.plugins.module_utils._tools import begins_tool, classify_tool
 
 # The profile that Ubuntu's kernel gives to programs without one when they make a user namespace.
 FOR_ALL = "unprivileged_userns"
@@ -144,14 +144,14 @@ def consent_for(name: str, executable: Optional[str], rules: Iterable[str]) -> O
         return "world_userns"
     if "userns," not in rules or not executable:
         return None
-    words = {_tool(path) for path in alternatives(executable)}
+    words = {_tool(path) for path in alternatives(executable)} or {"shared_tool"}  # Too many to be looked at.
     return next((word for word in ("shared_tool", "interpreter") if word in words), None)
 
 
 def _tool(pattern: str) -> Optional[str]:
-    """As classify_tool(), of a path that may be a pattern; one that begins with a wildcard matches programs at will."""
-    name = re.split(r"[*?\[]", pattern.rpartition("/")[2])[0]
-    return classify_tool(name) if name else "shared_tool"
+    """As classify_tool(), of a path that may be a pattern: what stands before its wildcard tells what it can match."""
+    name, *wild = re.split(r"[*?\[]", pattern.rpartition("/")[2], maxsplit=1)
+    return classify_tool(name) or ("shared_tool" if wild and begins_tool(name) else None)
 
 
 def alternatives(pattern: str, most: int = 256) -> list[str]:

@@ -10,10 +10,11 @@ import re
 from typing import Optional
 
 # Names with a version or a variant after them count too: python3.11, bash5, lua5.4, bash-static; not shaper.
-_INTERPRETER = re.compile(
-    r"(python|pypy|perl|ruby|lua|luajit|php|node|nodejs|bash|dash|ash|ksh|mksh|zsh|fish|sh|tclsh|gawk|mawk|awk|java|guile)"
-    r"([-.0-9][-.0-9a-z]*)?"
+_INTERPRETERS = (
+    *("python", "pypy", "perl", "ruby", "lua", "luajit", "php", "node", "nodejs", "bash", "dash", "ash", "ksh", "mksh"),
+    *("zsh", "fish", "sh", "tclsh", "gawk", "mawk", "awk", "java", "guile"),
 )
+_INTERPRETER = re.compile(rf"({'|'.join(_INTERPRETERS)})([-.0-9][-.0-9a-z]*)?")
 _SHARED = frozenset(
     [
         "ip",
@@ -82,3 +83,8 @@ def classify_tool(path: str) -> Optional[str]:
     if name in _SHARED:
         return "shared_tool"
     return "interpreter" if _INTERPRETER.fullmatch(name) else None
+
+
+def begins_tool(text: str) -> bool:
+    """Whether the name of a program that needs such a word begins so."""
+    return any(name.startswith(text) for name in (*_SHARED, *_INTERPRETERS))
