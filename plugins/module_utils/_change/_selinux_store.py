@@ -100,7 +100,8 @@ def stored_booleans(names: Collection[str]) -> dict[str, bool]:
         name, _equals, value = "".join(words).partition("=")
         if name in names:
             found[name] = value.lower() in ("1", "true")
-    for path in sorted(glob.glob(f"{active()}/modules/*/*/cil")):
+    # Of a module that is there twice, the one with the higher priority counts.
+    for path in sorted(glob.glob(f"{active()}/modules/[0-9]*/*/cil"), reverse=True):
         if found.keys() >= set(names):
             break
         with open(path, "rb") as file:

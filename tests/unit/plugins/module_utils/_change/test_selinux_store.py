@@ -72,6 +72,12 @@ def test_a_boolean_has_the_hosts_own_value_else_that_of_the_policy(active: Path)
     assert store.stored_booleans([]) == {}
 
 
+def test_of_a_module_that_is_there_twice_the_higher_priority_counts(active: Path):
+    (active / "modules/400/base").mkdir(parents=True)
+    (active / "modules/400/base/cil").write_bytes(b"(boolean one true)\n")
+    assert store.stored_booleans(["one", "two"]) == {"one": True, "two": True}
+
+
 def test_without_a_store_or_a_policy_there_is_one_sentence(active: Path, tmp_path: Path):
     assert store.active() == str(active)
     (tmp_path / "etc/config").write_text("SELINUXTYPE=../../x\n")
