@@ -15,10 +15,10 @@ import apparmor_situations
 import container_situations
 import pytest
 import selinux_situations
-import thread_situations  # noqa: F401  (adds its situations to the tables)
 import unit_situations
 from minihost import MiniHost
-from situations import BROKEN, HEALTHY, Case
+from situations import Case
+from thread_situations import BROKEN, HEALTHY
 
 ROLE_MODULES = {
     "netlink_capability": "file_capabilities",

@@ -1,13 +1,26 @@
 # Copyright (c) 2026, the netlink.remediation authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Situations out of real threads (real_threads.json) for which the other tables have no like: importing this adds them
-to the tables of situations.py.
-"""
+"""Situations out of real threads (real_threads.json) for which situations.py has no like, added to its tables."""
 
 from __future__ import annotations
 
-from situations import ROOTLESS_NET, USER, Situation, broken, command, healthy, install, qdisc, running, veth
+from situations import (
+    BROKEN,
+    HEALTHY,
+    ROOTLESS_NET,
+    USER,
+    Situation,
+    broken,
+    command,
+    healthy,
+    install,
+    qdisc,
+    running,
+    veth,
+)
+
+__all__ = ["BROKEN", "HEALTHY"]
 
 # --- TUN and TAP ------------------------------------------------------------------------------------------------------
 

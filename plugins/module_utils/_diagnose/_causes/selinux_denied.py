@@ -62,19 +62,20 @@ def judge(subject: Subject) -> list[Finding]:
     # A holder of sockets that nobody named may well do without what it is not allowed.
     if domain is None or not has_selinux(subject) or (workload.discovered and not workload.evidence):
         return []
-    refused = bool(subject.starts and workload.transition and workload.transition.refused)
+    transition = workload.transition
+    refused = bool(subject.starts and transition and transition.refused)
     lacking = denied(subject, domain)
     right = _right_domain(subject, domain)
     found: list[Finding] = []
-    if right is not None:
+    if right is not None and transition is not None:
         still = denied(subject, right)
         cured = [check for check in lacking if check not in still]
-        opens = refused and not (workload.transition and workload.transition.still_refused)
+        opens = refused and not transition.still_refused
         if cured or opens:
-            found.append(_mislabelled(subject, domain, right, cured))
+            found.append(_mislabelled(subject, transition, domain, right, cured))
             domain, lacking, refused = right, still, refused and not opens
-    if refused:
-        found.append(_not_started(subject, domain))
+    if refused and transition is not None:
+        found.append(_not_started(subject, transition, domain))
     return found + _lacking(subject, domain, lacking)
 
 
@@ -96,10 +97,10 @@ def _right_domain(subject: Subject, domain: Domain) -> Optional[Domain]:
 # --- the label --------------------------------------------------------------------------------------------------------
 
 
-def _mislabelled(subject: Subject, domain: Domain, right: Domain, cured: list[Check]) -> Finding:
+def _mislabelled(
+    subject: Subject, transition: Transition, domain: Domain, right: Domain, cured: list[Check]
+) -> Finding:
     """The program lies there with a label that leads to a wrong domain, or did when it was started."""
-    transition = subject.workload.transition
-    assert transition is not None
     name = subject.workload.name
     files = [file for file in subject.state.executables.values() if not file.elsewhere]
     file = next((file for file in files if transition.file in (file.real_path, file.path)), None)
@@ -148,9 +149,7 @@ def _restart(subject: Subject) -> Optional[Remedy]:
     return unit_remedy(subject, subject.unit, restart=True)
 
 
-def _not_started(subject: Subject, domain: Domain) -> Finding:
-    transition = subject.workload.transition
-    assert transition is not None
+def _not_started(subject: Subject, transition: Transition, domain: Domain) -> Finding:
     what = " and ".join(transition.refused)
     return subject.finding(
         CAUSE,

@@ -23,9 +23,9 @@ LISTS = {
 }
 
 
-def kernel(tmp_path, *, lists=LISTS, options=None, loaded=(), protocols=()):
+def kernel(tmp_path, *, lists=None, options=None, loaded=(), protocols=()):
     """A kernel with these lists of modules and this configuration; what is loaded is told too."""
-    for name, text in lists.items():
+    for name, text in (LISTS if lists is None else lists).items():
         (tmp_path / name).write_text(text)
     found = RunningKernel(State(host=Host(release="0.0.0-of-no-host", protocols=list(protocols))))
     found.index = ModuleIndex(str(tmp_path))
