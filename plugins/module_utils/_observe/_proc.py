@@ -162,14 +162,13 @@ def read_bytes(path: str, limit: int = 1 << 20) -> bytes:
     """Content of a file of /proc, at most `limit` bytes. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = os.read(handle, 4096)
-        # A short read of a seq_file is not its end when the first one filled a page.
-        while len(data) >= 4000 and len(data) < limit:
-            more = os.read(handle, 65536)
-            if not more:
-                break
-            data += more
-        return data
+        # A short read is no end: of a seq_file, records that are long leave much of a page empty.
+        parts = [os.read(handle, min(4096, limit))]
+        left = limit - len(parts[0])
+        while parts[-1] and left:
+            parts.append(os.read(handle, min(65536, left)))
+            left -= len(parts[-1])
+        return b"".join(parts)
     finally:
         os.close(handle)
 

@@ -18,6 +18,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._join
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import (
     list_pids,
     parse_credentials,
+    read_bytes,
     read_credentials,
     read_process,
 )
@@ -96,6 +97,23 @@ def test_each_thread_has_its_own_network_namespace(running):
     assert main.net_ns == namespace(child.pid, "net")
     assert other.net_ns == namespace(child.words[0], "net") != main.net_ns
     assert main.user_ns == other.user_ns == namespace("self", "user")
+
+
+def test_a_file_of_long_records_is_read_to_its_end(running, tmp_path):
+    """The kernel gives out whole records, so that the first page is far from full."""
+    mounts = f"""
+for number in range(9):
+    place = f"{tmp_path}/{{number}}{"x" * 200}/{"y" * 200}/{"z" * 200}/{"w" * 200}"
+    os.makedirs(place)
+    check(libc.mount(b"none", place.encode(), b"tmpfs", 0, None))
+"""
+    child = running(mounts, "unshare", "-m", "--propagation", "private")
+    path = f"/proc/{child.pid}/mountinfo"
+    with open(path, "rb") as file:
+        whole = file.read()
+    assert whole.count(b"/8xxx") == 1
+    assert read_bytes(path) == whole
+    assert read_bytes(path, 5000) == whole[:5000]
 
 
 def test_the_id_of_a_thread_stands_for_its_process(running):
