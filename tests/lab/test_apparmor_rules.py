@@ -365,7 +365,9 @@ def test_programs_that_run_already_have_to_be_started_anew(apparmor_guest: Machi
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
-        (wish("none", NET_ADMIN_RULE), "name the executable"),
+        (wish("none", NET_ADMIN_RULE), "defines a profile none, expected the name of one"),
+        (wish("none", "userns,"), "defines a profile none: name the executable"),
+        (wish("/usr/local/sbin/labip", NET_ADMIN_RULE), "what belongs to this path is called labip"),
         (wish("docker-default", NET_ADMIN_RULE), "made by docker itself"),
         (wish("snap.foo.bar", NET_ADMIN_RULE), "made by snap itself"),
         (wish("none", "capability sys_admin,"), "is no rule that this module writes, expected"),

@@ -179,7 +179,10 @@ def _wish(where: str, entry: Mapping[str, Any]) -> Wish:
             f"{where}.profile: {name!r:.120} is no name of one profile, expected one as /proc/PID/attr/current shows it"
         )
     rules = []
-    for text in entry["rules"]:
+    texts = entry["rules"]
+    if len(texts) > 1 and not texts[-1]:  # Ansible splits a rule that is no list at its commas, the last one too.
+        texts = texts[:-1]
+    for text in texts:
         try:
             rules += normal_rules(text)
         except ValueError as exc:
@@ -397,9 +400,7 @@ def _make(plan: ProfilePlan, wish: Wish, accept: Collection[str]) -> None:
             "have the rules"
         )
     if wish.executable is None:
-        raise ChangeError(
-            f"no file below {directory} defines a profile {wish.profile}: name the executable for which to make one"
-        )
+        raise ChangeError(_no_such_profile(plan, wish))
     executable = _demand_program(wish.executable)
     name = _file_name(wish.profile, executable)
     _demand_no_other(plan, executable)
@@ -418,6 +419,20 @@ def _make(plan: ProfilePlan, wish: Wish, accept: Collection[str]) -> None:
     plan.put(path, text, path)
     plan.made[path] = wish.profile
     plan.restart_required += [{"kind": "process", "name": who} for who in running(executable)]
+
+
+def _no_such_profile(plan: ProfilePlan, wish: Wish) -> str:
+    """What is wrong with a name that no file defines. Often it is the path of the program, or of the file."""
+    sentence = f"no file below {plan.library.directory} defines a profile {wish.profile}"
+    if wish.profile.startswith("/"):
+        found = [one.profile for one in plan.library.all() if wish.profile in (one.source, one.profile.file)]
+        found += attached(plan.library, os.path.realpath(wish.profile))
+        names = ", ".join(dict.fromkeys(profile.name for profile in found))
+        if names:
+            return f"{sentence}: what belongs to this path is called {names}"
+    if "userns," in wish.rules:
+        return f"{sentence}: name the executable for which to make one"
+    return f"{sentence}, expected the name of one as /proc/PID/attr/current shows it"
 
 
 def _demand_program(path: str) -> str:

@@ -61,6 +61,8 @@ def policy(tmp_path):
             [{"profile": "a", "rules": ["capability sys_admin,"]}],
             "profiles[0].rules: 'capability sys_admin,' is no rule",
         ),
+        ([{"profile": "a", "rules": [""]}], "profiles[0].rules: '' is no rule"),
+        ([{"profile": "a", "rules": ["", "userns,"]}], "profiles[0].rules: '' is no rule"),
         ([{"profile": "a", "rules": ["userns,"], "executable": "/x/*"}], "profiles[0].executable: '/x/*'"),
         ([{"profile": "a", "rules": ["userns,"], "executable": "x"}], "no absolute path"),
         (
@@ -73,6 +75,20 @@ def test_bad_input_is_one_sentence(entries, why):
     with pytest.raises(ChangeError) as caught:
         wishes(*entries)
     assert why in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_rules_that_ansible_split_at_their_commas_are_what_was_meant():
+    (wish,) = wishes({"profile": "a", "rules": ["capability net_admin", " userns", ""]})
+    assert wish.rules == ["capability net_admin,", "userns,"]
+
+
+@pytest.mark.parametrize("name", ["/usr/sbin/vpnd", "{directory}/vpn", "{directory}/local/vpn"])
+def test_a_path_in_place_of_a_name_is_told_the_name(policy, name):
+    policy.write(vpn="profile agent /usr/sbin/vpnd { }\n")
+    policy.write(**{"local/vpn": ""})
+    entry = {"profile": name.format(directory=policy.directory), "rules": ["capability net_admin,"]}
+    with pytest.raises(ChangeError, match=r"called agent$" if "local" not in name else r"as /proc/PID/attr/current"):
+        policy.plan(entry)
 
 
 def test_several_profiles_and_entries_become_one_change_for_each_file(policy):
