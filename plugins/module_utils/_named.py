@@ -59,12 +59,16 @@ class Records:
             return
         # Imported here, as above: an AnsiballZ payload is compiled in each run.
         from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._evidence import match
-        from ansible_collections.netlink.remediation.plugins.module_utils._observe._candidates import boot_time
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._candidates import (
+            boot_time,
+            with_services,
+        )
 
         state.host.booted = boot_time()
+        denials = with_services(self.denials)
         for workload in state.workloads:
             if not workload.discovered:
-                workload.evidence = match(list(self.denials), workload, state)[:MOST_RECORDS]
+                workload.evidence = match(denials, workload, state)[:MOST_RECORDS]
 
 
 def read_records(hours: float) -> Records:

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import split_label
@@ -77,8 +78,7 @@ def candidates(denials: Iterable[Denial], unseen: list[Unseen]) -> list[Workload
 def _name(denial: Denial, services: Callable[[], Services], policy: Callable[[], Library]) -> Optional[Workload]:
     """Who a record is about, None where it names nobody who can be looked up.
 
-    A container before its unit, which may be the engine's; a unit before its process, which may be gone by now. What
-    ended and was confined belongs to the service that is confined by the same profile or domain, if just one is.
+    A container before its unit, which may be the engine's; a unit before its process, which may be gone by now.
     """
     found: Optional[Workload] = None
     if denial.module == "program" and denial.object == "not_netlink":
@@ -89,8 +89,7 @@ def _name(denial: Denial, services: Callable[[], Services], policy: Callable[[],
         found = Workload(denial.unit, "unit", unit=denial.unit)
     elif denial.pid is not None and _still_runs(denial):
         found = Workload(f"{denial.name or 'process'}[{denial.pid}]", "pid", pid=denial.pid)
-    elif denial.subject and len(services().get(denial.subject, ())) == 1:
-        (unit,) = services()[denial.subject]
+    elif unit := _service_of(denial, services):
         found = Workload(unit, "unit", unit=unit)
     else:
         found = _program(denial, policy)
@@ -102,6 +101,24 @@ def _name(denial: Denial, services: Callable[[], Services], policy: Callable[[],
 def _is_service(unit: str) -> bool:
     """Whether a unit is one to judge: the session of a user and the manager of a user's units are not."""
     return unit.endswith(".service") and not unit.startswith("user@")
+
+
+def with_services(denials: Iterable[Denial]) -> list[Denial]:
+    """The records; those of what ended and was confined with the service to which they belong as their unit."""
+    services = functools.cache(_services_by_label)
+    found = []
+    for denial in denials:
+        unit = None
+        if not denial.unit and not denial.container and not (denial.pid is not None and _still_runs(denial)):
+            unit = _service_of(denial, services)
+        found.append(replace(denial, unit=unit) if unit else denial)
+    return found
+
+
+def _service_of(denial: Denial, services: Callable[[], Services]) -> Optional[str]:
+    """The service that is confined by the profile or domain of a record, if just one is."""
+    units = services().get(denial.subject, set()) if denial.subject else set()
+    return next(iter(units)) if len(units) == 1 else None
 
 
 def _services_by_label() -> Services:

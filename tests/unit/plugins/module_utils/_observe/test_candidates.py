@@ -11,7 +11,11 @@ import time
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe import _candidates
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._candidates import MOST, candidates
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._candidates import (
+    MOST,
+    candidates,
+    with_services,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
 
@@ -80,6 +84,17 @@ def test_a_log_that_names_any_number_is_cut_off_and_that_is_said():
 def test_nothing_that_cannot_be_looked_up_is_named_nor_what_is_no_matter_of_netlink():
     elsewhere = record(unit="x.service", object="not_netlink")
     assert named(elsewhere, record(), record(name="x"), record(executable="../../bin/sh"), record(unit="x.mount")) == []
+
+
+def test_what_ended_and_was_confined_belongs_to_the_service_that_alone_is_confined_so(monkeypatch):
+    services = {"vpn": {"vpn.service"}, "both": {"a.service", "b.service"}}
+    monkeypatch.setattr(_candidates, "_services_by_label", lambda: services)
+    gone = record(module="apparmor", subject="vpn", pid=2**22 + 1)
+    mine = record(module="apparmor", subject="vpn", pid=os.getpid(), last=time.time() + 5)
+    others = [record(subject="both"), record(subject="none"), record(), record(subject="vpn", container="c"), mine]
+    found = with_services([gone, record(subject="vpn", unit="other.service"), *others])
+    assert [one.unit for one in found] == ["vpn.service", "other.service", None, None, None, None, None]
+    assert named(gone) == [("vpn.service", "unit", ["link"])]
 
 
 def test_profiles_are_read_once_whatever_number_of_them_a_log_names(tmp_path, monkeypatch):
