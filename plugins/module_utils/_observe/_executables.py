@@ -214,16 +214,20 @@ def _own_doing(path: str, unseen: list[Unseen]) -> tuple[bool, bool, Optional[st
             head = file.read(ELF_HEADER)
             if head[:4] != b"\x7fELF" or len(head) < ELF_HEADER:
                 return False, False, None
-            size = min(os.fstat(file.fileno()).st_size, MAX_PROGRAM)
-            with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as data:
+            with mmap.mmap(
+                file.fileno(), 0, prot=mmap.PROT_READ
+            ) as data:  # All of it: what says where lies at the end.
                 imports = _imported_names(data, head)
                 if imports is None:
-                    return False, RAISES_STATIC.search(data) is not None, None
-                drops = all(name in imports for name in DROPS) and data.find(IP_USAGE) >= 0
+                    return False, RAISES_STATIC.search(data, 0, MAX_PROGRAM) is not None, None
+                drops = all(name in imports for name in DROPS) and data.find(IP_USAGE, 0, MAX_PROGRAM) >= 0
                 origin = ORIGIN.search(imports)
                 text = origin[0].decode("ascii", "replace") if origin else None
                 return drops, any(name in imports for name in RAISES), text
-    except (OSError, ValueError, OverflowError, struct.error) as exc:
+    except struct.error:
+        unseen.append(Unseen(path, "its imports could not be read: the file is cut off"))
+        return False, False, None
+    except (OSError, ValueError, OverflowError) as exc:
         unseen.append(Unseen(path, f"its imports could not be read: {exc}"))
         return False, False, None
 
@@ -243,5 +247,5 @@ def _imported_names(data: mmap.mmap, head: bytes) -> Optional[bytes]:
         else:
             _name, kind, flags, _address, start, length = struct.unpack_from(order + "IIIIII", data, place)
         if kind == 3 and flags & 2:  # SHT_STRTAB and SHF_ALLOC: .dynstr
-            return data[start : start + length]
+            return data[start : start + min(length, MAX_PROGRAM)]
     return None

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import struct
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -236,3 +238,18 @@ def test_the_same_files_are_found_as_by_getcap(tmp_path):
     lines = subprocess.check_output([getcap, "-r", "/usr/bin", "/usr/sbin", "/usr/lib"], text=True).splitlines()
     found = [path for top in ("/usr/bin", "/usr/sbin", "/usr/lib") for path in scan_capabilities(top, [])]
     assert sorted(found) == sorted(line.split(" ")[0] for line in lines)
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_program_is_read_however_long_it_is(tmp_path, moved):
+    raw = bytearray(Path(IP).read_bytes())
+    (start,), (size, count) = struct.unpack_from("<Q", raw, 40), struct.unpack_from("<HH", raw, 58)
+    sections, raw[40:48] = bytes(raw[start : start + size * count]), struct.pack("<Q", 70 << 20)
+    path, unseen = program(tmp_path / "ip", content=bytes(raw)), []
+    if moved:
+        with open(path, "r+b") as file:
+            file.seek(70 << 20)  # A hole, which takes no room.
+            file.write(sections)
+    found = read_executable(path, unseen)
+    assert found.drops_capabilities is moved
+    assert [item.reason for item in unseen] == ([] if moved else ["its imports could not be read: the file is cut off"])
