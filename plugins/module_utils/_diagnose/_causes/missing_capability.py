@@ -207,6 +207,11 @@ def _file_remedy(file: Executable, capability: str) -> tuple[Optional[Remedy], s
             f"setcap on {path} does nothing, this program drops it at start: run it from a unit with "
             "AmbientCapabilities=, or as root."
         )
+    if path.rpartition("/")[2] == "bwrap":
+        return None, (
+            f"setcap on {path} would keep it from starting (Unexpected capabilities but not setuid). It works in a "
+            "user namespace that it makes: judge it with operations: [userns]."
+        )
     if file.origin:
         return None, (
             f"A capability on {path} would keep its loader from {file.origin}: run it from a unit with "

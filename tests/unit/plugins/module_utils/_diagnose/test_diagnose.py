@@ -200,6 +200,15 @@ def test_a_tool_that_everybody_uses_wants_consent(name, consent):
     assert diagnose(snapshot).findings[0].remedy.consent == consent
 
 
+def test_bwrap_does_not_start_with_a_capability():
+    snapshot = state(pid("EPERM"), credentials=NOBODY)
+    path = snapshot.processes[42].executable = "/usr/bin/bwrap"
+    snapshot.executables = {path: Executable(path, real_path=path, mode=0o100755)}
+    finding = diagnose(snapshot).findings[0]
+    assert finding.remedy is None
+    assert finding.advice.endswith("judge it with operations: [userns].")
+
+
 @pytest.mark.parametrize(
     ("unit", "container", "owner"), [("vpn.service", None, "unit"), (None, "abc", "container engine")]
 )
