@@ -159,7 +159,9 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     for result in outcome.results:
         if result.state != "reported":
             lines.append(f"{result.workload}: {_state(result)}" + (f": {result.why}" if result.why else ""))
-    return [clean(line) for line in lines] or ["no workload was named in netlink_remediate_workloads"]
+    return [clean(line) for line in lines] or [
+        "no workload was named in netlink_remediate_workloads, so none is mended"
+    ]
 
 
 def _state(result: Result) -> str:

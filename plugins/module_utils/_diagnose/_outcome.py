@@ -202,7 +202,7 @@ def _why(course: Course, name: str, state: str) -> str:
     if state == "pending":
         return course.waiting[name]
     if state == "partial":
-        return f"{', '.join(course.left_out(name))} was left out"
+        return f"{', '.join(course.left_out(name))} was left out by --tags or --skip-tags"
     if state in ("allowed", "fixed"):
         return ""
     return _why_refused(course, name, state)

@@ -17,6 +17,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 
 TICKS = 100  # a second in the times of /proc on every architecture that Linux runs on today (USER_HZ)
 CITED = 2  # records of a security module that a finding repeats
+QUOTED = 120  # characters of a record in a note
 SECURITY_MODULES = {"apparmor": "AppArmor", "selinux": "SELinux", "seccomp": "a seccomp filter"}
 
 
@@ -57,15 +58,27 @@ def notes(subject: Subject, verdict: str) -> list[str]:
         found.insert(0, f"who ran it was not recorded: judged as if {subject.workload.user} did")
     if verdict == "allowed" and enforced:
         newest = max(enforced, key=lambda one: one.last)
-        found.append(f"was refused ({when(newest)}), would be allowed now: {_changed_since(subject, newest)}")
+        why = f"would be allowed now: {_changed_since(subject, newest)}"
+        found.append(f"was refused ({when(newest)}), {why} ({_said(newest)})")
     found += [sentence for one in enforced for sentence in _printed_wrongly(subject, one)]
     return list(dict.fromkeys(found))
 
 
+def _said(denial: Denial) -> str:
+    """A record in short."""
+    if denial.module == "program":
+        return f"{denial.source}: {denial.text[:QUOTED]}"
+    return f"{denial.source}: {_logged(denial)}"
+
+
+def _logged(denial: Denial) -> str:
+    who = SECURITY_MODULES.get(denial.module, denial.source)
+    return f"{who} logged {denial.permission} on {denial.object}"
+
+
 def _passed(denial: Denial) -> str:
     """A denial that stopped nothing."""
-    who = SECURITY_MODULES.get(denial.module, denial.source)
-    what = f"{who} logged {denial.permission} on {denial.object} ({when(denial)})"
+    what = f"{_logged(denial)} ({when(denial)})"
     if denial.enforced:
         return f"{what}, but the system call succeeded all the same: that is no cause"
     mode = "complain mode" if denial.module == "apparmor" else "permissive mode"

@@ -167,7 +167,7 @@ def test_a_role_left_out_by_tags_reverts_nothing():
     )
     assert states(outcome) == {"agent": "partial"}
     assert outcome.revert == []
-    assert outcome.failures == ["agent is still refused: netlink_capability was left out"]
+    assert outcome.failures == ["agent is still refused: netlink_capability was left out by --tags or --skip-tags"]
 
 
 def test_check_mode_says_what_tags_leave_out():

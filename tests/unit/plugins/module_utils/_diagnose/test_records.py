@@ -85,6 +85,16 @@ def test_a_denial_of_a_security_module_is_left_to_its_own_cause():
 def test_refused_then_and_allowed_now_is_said_with_what_happened_since(booted, started, why):
     (note,) = notes(subject(record(count=2), booted=booted, started=started), "allowed")
     assert note.startswith("was refused (2 times, last 2025-11-30 10:12 UTC), would be allowed now: " + why)
+    assert note.endswith(f"({record().source}: {record().text})")
+
+
+def test_a_denial_that_would_be_allowed_now_is_said_in_short():
+    (note,) = notes(
+        subject(record(module="apparmor", source="audit", permission="create", object="netlink raw")), "allowed"
+    )
+    assert note.endswith("(audit: AppArmor logged create on netlink raw)")
+    (note,) = notes(subject(record(text="x" * 1000)), "allowed")
+    assert len(note) < 400
 
 
 def test_a_refusal_that_still_holds_is_no_conflict():
