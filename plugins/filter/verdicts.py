@@ -55,6 +55,7 @@ from typing import Any, Callable, Optional
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding
 from ansible_collections.netlink.remediation.plugins.plugin_utils._arguments import decode_findings, decode_plans
 from ansible_collections.netlink.remediation.plugins.plugin_utils._plain import plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._report import unseen_lines, verdict_lines
@@ -67,10 +68,19 @@ def verdicts(diagnosis: Any, plan: Any = None, findings: Optional[Any] = None) -
     diagnosis = plain(diagnosis)
     if not isinstance(diagnosis, dict) or "workloads" not in diagnosis or "findings" not in diagnosis:
         raise AnsibleFilterError(f"{WHO}: the input is {diagnosis!r:.80}, expected a result of diagnosis_info")
-    shown = decode_findings(WHO, diagnosis["findings"] if findings is None else findings)
+    shown = decode_findings(WHO, diagnosis["findings"]) if findings is None else _chosen(findings)
     made = decode_plans(WHO, [plan])[0] if plan else None
     lines = verdict_lines(diagnosis["workloads"], shown, made, only_found=findings is not None)
     return lines + unseen_lines(diagnosis.get("unseen") or [])
+
+
+def _chosen(findings: Any) -> list[Finding]:
+    try:
+        return decode_findings(WHO, findings)
+    except AnsibleFilterError as error:
+        raise AnsibleFilterError(
+            f"{error}; findings are chosen as they are, as the JMESPath expression [?cause=='sysctl'] does"
+        ) from None
 
 
 class FilterModule:

@@ -64,6 +64,11 @@ def test_verdicts_of_a_selection_leave_out_the_rest():
     assert verdicts(found, findings=[]) == ["no workload has a finding that is selected"]
 
 
+def test_a_selection_that_leaves_no_whole_findings_is_one_sentence():
+    with pytest.raises(AnsibleFilterError, match=r"w: unknown key .* findings are chosen as they are, as .* does$"):
+        verdicts(diagnosis(finding()), findings=[{"w": "agent"}])
+
+
 def test_verdicts_of_a_selection_still_name_what_could_not_be_looked_at():
     found = diagnosis(finding())
     text = "there is no unit moon.service on this host"
