@@ -186,7 +186,8 @@ def _demand_known(request: Request) -> None:
 
 def _demand_type(where: str, name: str) -> None:
     if not has_type(name):
-        raise ChangeError(f"{where}: the policy of this host has no type {name} (an attribute of types is none)")
+        other = f", expected {name}_t" if has_type(f"{name}_t") else " (an attribute of types is none)"
+        raise ChangeError(f"{where}: the policy of this host has no type {name}{other}")
 
 
 # --- booleans ---------------------------------------------------------------------------------------------------------
