@@ -182,8 +182,10 @@ def _still_runs(denial: Denial) -> bool:
     place = f"/proc/{denial.pid}"
     try:
         stat = read_bytes(f"{place}/stat")
-        started = int(stat[stat.rindex(b")") + 2 :].split()[19]) / TICKS
-        program = os.readlink(f"{place}/exe") if denial.executable else None
+        end = stat.rindex(b")")
+        started = int(stat[end + 2 :].split()[19]) / TICKS
+        name = stat[stat.index(b"(") + 1 : end].decode("utf-8", "replace")
+        same = os.readlink(f"{place}/exe") == denial.executable if denial.executable else name == denial.name
     except (OSError, ValueError):
         return False
-    return boot_time() + started <= denial.last + 1 and program in (denial.executable, None)
+    return same and boot_time() + started <= denial.last + 1

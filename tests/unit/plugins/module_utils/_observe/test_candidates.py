@@ -45,6 +45,13 @@ def test_a_session_is_no_unit_and_a_manager_of_a_user_neither():
     ]
 
 
+def test_a_process_of_which_the_record_has_the_name_alone_has_it_still():
+    with open("/proc/self/comm", encoding="utf-8") as file:
+        name = file.read().rstrip("\n")
+    assert named(record(pid=os.getpid(), name=name)) == [(f"{name}[{os.getpid()}]", "pid", ["link"])]
+    assert named(record(pid=os.getpid(), name="another")) == []
+
+
 @pytest.mark.parametrize("wrong", [{"executable": "/usr/bin/other"}, {"last": 1.0}, {"pid": 2**22 + 1}])
 def test_a_pid_that_another_process_has_by_now_is_not_taken(wrong):
     values = {"pid": os.getpid(), "executable": os.readlink("/proc/self/exe"), **wrong}
