@@ -34,7 +34,8 @@ options:
       - What to read.
       - V(audit) is the log of auditd, rotated files included. V(kernel) is the buffer of the kernel's messages.
         V(journal) is the journal of systemd, and the files of syslog where there is none. V(containers) are the logs
-        that docker, podman and Kubernetes keep in files, the last mebibyte of each.
+        that docker, podman and Kubernetes keep in files, the last mebibyte of each, and of that the newest 200 lines
+        that could tell of a refusal. What was left out is in RV(unseen).
       - An event that several of them hold is counted once.
     type: list
     elements: str

@@ -35,6 +35,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 
 MOST_LOGS = 200  # the newest ones
 TAIL = 1 << 20  # bytes of each
+MOST_LINES = 200  # of each, with words that count: whoever prints can print nothing else
 
 _LOGS = (
     "/var/lib/docker/containers/*/*-json.log",
@@ -95,10 +96,10 @@ def _tail(path: str, since: float, unseen: list[Unseen]) -> Iterator[tuple[float
         first = _entry(text_of(found[0]))
         if first is not None and first[0] > since:
             unseen.append(Unseen(shown(path, 200), f"only the last {TAIL} bytes"))
-    for line in map(text_of, found):
-        entry = _entry(line) if may_count(line) else None
-        if entry is not None:
-            yield entry
+    worth = [line for line in map(text_of, found) if may_count(line)]
+    if len(worth) > MOST_LINES:
+        unseen.append(Unseen(shown(path, 200), f"only the last {MOST_LINES} lines that could tell of a refusal"))
+    yield from filter(None, map(_entry, worth[-MOST_LINES:]))
 
 
 def _entry(line: str) -> Optional[tuple[float, str]]:

@@ -27,13 +27,25 @@ WORDS = (
     "|Dump terminated|already has an IP|key was rejected|Required key|could not insert|finit_module|genl|nl80211"
     "|ethtool|tunnel interface|bridge addr|ioctl|SUID/SGID|lookup|buffer size|curl \\(|_Socket|raw socket|^Socket"
 )
-_MAYBE = re.compile(WORDS, re.IGNORECASE)
+_MAYBE = re.compile(WORDS, re.IGNORECASE | re.ASCII)
+# A text that each of the words holds, in small letters: to look for these takes a tenth of the time.
+_CORES = (
+    *("netlink", "rtnl", "rtm_", "sioc", "tunsetiff", "createtun", "/dev/net/tun", "net_admin", "net_raw", "_setpcap"),
+    *("not permitted", "permission denied", "not supported", "read-only file", "eperm", "eacces", "rf-kill", "tables"),
+    *("cache initialization", "getifaddrs", "uv_interface", "bwrap", "namespace", "/ns/net", "unshare", "setns"),
+    *("idmap", "id_map", "sysctl", "/proc/sys/net", "wireguard", "wg", "nexthop", "cannot find device"),
+    *("resource busy", "macvlan", "ipvlan", "bond", "capabilit", "cap_add", "be root", "as root", "dump terminated"),
+    *("already has an ip", "key was rejected", "required key", "could not insert", "finit_module", "genl", "nl80211"),
+    *("ethtool", "tunnel interface", "bridge addr", "ioctl", "suid/sgid", "lookup", "buffer size", "curl (", "socket"),
+    "protocol not",
+)
 LONGEST = 2000  # characters of a line that are looked at
 
 
 def may_count(line: str) -> bool:
     """Whether a line is worth a closer look."""
-    return _MAYBE.search(line) is not None
+    small = line.lower()
+    return any(core in small for core in _CORES) and _MAYBE.search(line) is not None
 
 
 def parse_line(source: str, line: str, time: float, recognise: Recognise) -> Optional[Denial]:

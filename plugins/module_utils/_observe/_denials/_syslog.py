@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import deque
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._container_logs import parse_time
@@ -33,6 +34,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 
 LOGS = ("/var/log/syslog", "/var/log/messages")
 TAIL = 1 << 24  # bytes of each
+MOST_LINES = 5000  # of each, with words that count
+LONGEST_HEAD = 4096  # bytes of a line: more than its beginning and the text that is looked at have
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LINE = re.compile(
@@ -55,18 +58,22 @@ def read_syslog(
             try:
                 size = stream.seek(0, os.SEEK_END)
                 stream.seek(max(0, size - TAIL))
-                for line in lines(stream, TAIL):
-                    _line(text_of(line), since, groups, recognise)
+                texts = (text_of(line[:LONGEST_HEAD]) for line in lines(stream, TAIL))
+                worth = deque(filter(may_count, texts), MOST_LINES)
             except READ_ERRORS as exc:
                 unseen.append(Unseen(path, why(exc)))
                 continue
         if size > TAIL:
             unseen.append(Unseen(path, f"only the last {TAIL} bytes"))
+        if len(worth) == MOST_LINES:
+            unseen.append(Unseen(path, f"only the last {MOST_LINES} lines that could tell of a refusal"))
+        for line in worth:
+            _line(line, since, groups, recognise)
     return found
 
 
 def _line(line: str, since: float, groups: Groups, recognise: Recognise) -> None:
-    match = _LINE.match(line) if may_count(line) else None
+    match = _LINE.match(line)
     if match is None or match[7] == "kernel":
         return
     when = parse_time(match[6]) if match[6] else _local_time(match)

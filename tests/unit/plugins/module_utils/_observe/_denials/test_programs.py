@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils._evidence import recognise_line
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials import _syslog
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._container_logs import (
+    MOST_LINES,
     TAIL,
     parse_time,
     read_container_logs,
@@ -24,6 +28,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
     read_journal,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._programs import (
+    _CORES,
+    _MAYBE,
     may_count,
     parse_line,
 )
@@ -228,6 +234,20 @@ def test_of_a_long_log_the_end_is_read(tmp_path: Path) -> None:
     assert len(read_containers(tmp_path)[0]) == 1
 
 
+def test_of_a_log_full_of_refusals_the_newest_are_read(tmp_path: Path) -> None:
+    path, local = next(iter(CONTAINER_LOGS)), time.strftime("%b %e %H:%M:%S", time.localtime(NOW))
+    lines = [json.dumps({"log": f"{ANSWER} {number}", "time": stamp()}) for number in range(MOST_LINES + 9)]
+    container_log(tmp_path, path, "\n".join(lines) + "\n")
+    (denial,), unseen = read_containers(tmp_path)
+    assert (denial.count, denial.text) == (MOST_LINES, f"{ANSWER} {MOST_LINES + 8}")
+    assert f"last {MOST_LINES} lines" in unseen[0].reason
+    groups, unseen, log = Groups(0), [], tmp_path / "syslog"
+    log.write_text(f"{local} host old: {ANSWER}\n" + f"{local} host new: {ANSWER}\n" * _syslog.MOST_LINES)
+    assert read_syslog(NOW - 60, groups, recognise_line, unseen, (str(log),))
+    assert [(denial.name, denial.count) for denial in groups.result([])] == [("new", _syslog.MOST_LINES)]
+    assert f"last {_syslog.MOST_LINES} lines" in unseen[0].reason
+
+
 @pytest.mark.parametrize(
     "line",
     ["{", "[]", "{}", '{"log": 5, "time": 6}', "{" * 5000, "netlink", '{"log": "netlink"}'],
@@ -281,4 +301,10 @@ def test_of_a_long_syslog_the_end_is_read_and_what_cannot_be_read_is_said(tmp_pa
 
 @pytest.mark.parametrize("line", [line for line, found in LINES.items() if found])
 def test_the_cheap_look_misses_nothing(line: str) -> None:
+    assert may_count(line)
+
+
+@given(st.from_regex(_MAYBE))
+def test_each_word_that_counts_holds_one_of_those_that_are_looked_for_first(line: str) -> None:
+    assert any(core in line.lower() for core in _CORES)
     assert may_count(line)
