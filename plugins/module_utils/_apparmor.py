@@ -36,9 +36,14 @@ def rule_of(words: Sequence[str]) -> Optional[ProfileRule]:
         qualifiers.append(rest.pop(0))
     if not rest or rest[0] not in _KINDS or "owner" in qualifiers:
         return None
-    return ProfileRule(
+    rule = ProfileRule(
         kind=rest[0], text="", file="", line=0, words=rest[1:], deny="deny" in qualifiers, audit="audit" in qualifiers
     )
+    if rule.kind == "network" and any(word.startswith("(") for word in rule.words):
+        # "network (create send) netlink raw,": whether that is all that a program needs is not known.
+        rule.words = [word for word in rule.words if not word.startswith("(")]
+        rule.conditional = not rule.deny
+    return rule
 
 
 def parse_rule(text: str) -> Optional[ProfileRule]:

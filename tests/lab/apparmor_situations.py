@@ -163,6 +163,38 @@ BROKEN = each_way(
             deny="deny userns,",
             workload={"operations": ["userns"]},
         ),
+        # What a deny rule refuses in silence is refused in complain mode too.
+        AppArmorCase(
+            "deny-in-complain-mode",
+            f"{BOTH} {ADMIN} deny capability net_admin,",
+            "explicit_deny",
+            symptom=NO_PRIVILEGE,
+            deny="deny capability net_admin,",
+            flags="complain",
+            how=(EXECUTED, NAMED),
+        ),
+        AppArmorCase(
+            "deny-network-in-complain-mode",
+            f"{ADMIN} deny network netlink,",
+            "explicit_deny",
+            symptom=NO_SOCKET,
+            deny="deny network netlink,",
+            flags="complain",
+        ),
+        # Of a block of qualifiers the parser keeps the rules for files alone.
+        AppArmorCase(
+            "allowed-in-a-block", f"allow {{ {RAW} {ADMIN} }}", "network_rule", symptom=NO_SOCKET, missing=(RAW, ADMIN)
+        ),
+        AppArmorCase(
+            "only-create", f"{ADMIN} network (create) netlink raw,", "network_rule", symptom=NO_SOCKET, missing=(RAW,)
+        ),
+        AppArmorCase(
+            "deny-send",
+            f"{ADMIN} {RAW} deny network (send) netlink,",
+            "explicit_deny",
+            symptom=NO_SOCKET,
+            deny="deny network (send) netlink,",
+        ),
         AppArmorCase("not-loaded-yet", BOTH, "capability", symptom=NO_PRIVILEGE, stale=ADMIN, how=(EXECUTED, ATTACHED)),
     ]
 )
@@ -175,7 +207,15 @@ HEALTHY = each_way(
         AppArmorCase("allow-all", "allow all,", how=(NAMED,)),
         AppArmorCase("pyroute2", f"network netlink, {ADMIN}", client="pyroute2", how=(EXECUTED, ATTACHED)),
         AppArmorCase("complain", "", flags="complain", how=(EXECUTED, ATTACHED)),
+        AppArmorCase(
+            "audit-deny-in-complain-mode", f"audit deny network netlink, audit deny {ADMIN}", flags="complain"
+        ),
         AppArmorCase("unconfined", "", flags="unconfined"),
+        AppArmorCase("deny-in-unconfined-mode", f"deny network netlink, deny {ADMIN}", flags="unconfined"),
+        AppArmorCase("deny-in-a-block", f"{RAW} {ADMIN} deny {{ {ADMIN} }}"),
+        AppArmorCase(
+            "each-access", f"{ADMIN} network (create send receive getopt setopt getattr setattr bind) netlink raw,"
+        ),
         AppArmorCase("deny-of-others", f"network netlink, {ADMIN} deny network inet, deny capability sys_admin,"),
         AppArmorCase("abi-without-network", ADMIN, abi="kernel-5.4-vanilla", how=(EXECUTED, ATTACHED)),
         AppArmorCase("abi-with-the-old-network", ADMIN, abi="kernel-5.4-outoftree-network"),

@@ -321,6 +321,78 @@ def test_the_profile_for_one_program_that_needs_user_namespaces_attaches_to_it_a
     apparmor_guest.sh('rm "$1"', client(NAME))
 
 
+PATTERNS = ["labaa", "lab*", "laba?", "{labaa,labab}", "[l]ab*", "*aa", "*", "**"]
+# Two profiles for each pair of patterns, and what the kernel makes of a program that both match.
+PAIRS = r"""
+for one in $PATTERNS; do
+  for other in $PATTERNS; do
+    [ "$one" != "$other" ] || continue
+    for name in "1 $one" "2 $other"; do
+      echo "profile labaa-${name% *} /usr/local/sbin/${name#* } { /** mrwlkix, }"
+    done >/etc/apparmor.d/labaa
+    apparmor_parser -r -K /etc/apparmor.d/labaa
+    cp /etc/apparmor.d/labaa "/root/pairs/$one $other"
+    echo "$one $other $(/usr/local/sbin/labaa /proc/self/attr/current)"
+  done
+done
+"""
+
+
+def test_of_two_profiles_for_a_program_the_one_is_named_that_the_kernel_takes(apparmor_guest: Machine) -> None:
+    apparmor_guest.sh('install "$(readlink -f "$(command -v cat)")" "$1"; mkdir /root/pairs', client(NAME))
+    pairs = apparmor_guest.sh(f"set -f; PATTERNS='{' '.join(PATTERNS)}'; {PAIRS}", timeout=180)
+    wrong = []
+    try:
+        for one, other, label in (line.split(" ", 2) for line in pairs.splitlines()):
+            apparmor_guest.sh('cp "/root/pairs/$1" "$2"', f"{one} {other}", FILE)
+            facts = apparmor_guest.module("lsm_facts", executables=[client(NAME)])["ansible_facts"]["netlink_lsm"]
+            found = facts["executables"][0]["label"]
+            wrong += [(one, other, label, found)] if found != label else []
+    finally:
+        apparmor_guest.sh('apparmor_parser -R "$1"; rm -r "$1" "$2" /root/pairs', FILE, client(NAME))
+    assert len(pairs.splitlines()) == len(PATTERNS) * (len(PATTERNS) - 1) and wrong == []
+
+
+@pytest.mark.parametrize(
+    ("header", "gone", "verdict"),
+    [
+        (f"{NAME} {client(NAME)}", True, "unknown"),  # It is loaded, and no file tells for which programs.
+        (f"{NAME} {client(NAME)} xattrs=(user.lab=yes)", False, "unknown"),
+        (f"{client(NAME)} /usr/local/sbin/other", False, "allowed"),
+    ],
+)
+def test_where_the_text_does_not_tell_which_profile_attaches_nothing_is_claimed(
+    apparmor_guest: Machine, header: str, gone: bool, verdict: str
+) -> None:
+    apparmor_guest.sh('install "$(readlink -f "$(command -v ip)")" "$1"', client(NAME))
+    text = f"profile {header} {{ /** mrwlkix, {RAW} }}\n"
+    apparmor_guest.write(FILE, text)
+    apparmor_guest.sh('apparmor_parser -r -K "$1"; [ -z "$2" ] || rm "$1"', FILE, "x" * gone)
+    result = apparmor_guest.diagnose({"executable": client(NAME)})
+    apparmor_guest.write(FILE, text)
+    apparmor_guest.sh('apparmor_parser -R "$1"; rm "$1" "$2"', FILE, client(NAME))
+    assert (result["workloads"][0]["verdict"], result["findings"]) == (verdict, []), result
+
+
+@pytest.mark.parametrize("case", [AppArmorCase("disabled", RAW, way=EXECUTED)], ids=by_name)
+def test_what_is_disabled_and_still_loaded_gets_advice(apparmor_guest: Machine, program: Program) -> None:
+    apparmor_guest.sh('ln -s "$1" /etc/apparmor.d/disable', FILE)
+    result = apparmor_guest.diagnose(program.workload)
+    apparmor_guest.sh(f"rm /etc/apparmor.d/disable/{NAME}")
+    (found,) = result["findings"]
+    assert (found["reason"], found["remedy"]) == ("capability", None) and "disable" in found["advice"], found
+
+
+@pytest.mark.parametrize(
+    "case",
+    [AppArmorCase("bounding", f"{RAW} {ADMIN}", way=NAMED, settings=("CapabilityBoundingSet=CAP_NET_RAW",))],
+    ids=by_name,
+)
+def test_where_something_else_refuses_no_type_of_socket_is_guessed(apparmor_guest: Machine, program: Program) -> None:
+    result = apparmor_guest.diagnose(program.workload)
+    assert [item["cause"] for item in result["findings"]] == ["unit_sandbox"], result
+
+
 @pytest.mark.parametrize("case", [AppArmorCase("both-rules", f"{RAW} {ADMIN}", way=EXECUTED)], ids=by_name)
 def test_a_module_that_is_confined_itself_asks_nothing_in_another_profile(
     apparmor_guest: Machine, program: Program

@@ -106,11 +106,18 @@ def judge(subject: Subject) -> list[Finding]:
     found = [finding for module in _causes(subject) for finding in module.judge(subject)]
     if not any(finding.effect in ("refuses", "may_refuse") for finding in found):
         found += unknown.judge(subject)
+    if any(finding.effect == "refuses" for finding in found):
+        found = [finding for finding in found if not _idle_guess(finding)]
     found.sort(key=lambda finding: (finding.effect in ("later", "none"), GATES.index(finding.gate)))
     if found:
         others = [finding.cause for finding in found[1:] if finding.cause != found[0].cause]
         found[0].also = list(dict.fromkeys(others))
     return found
+
+
+def _idle_guess(finding: Finding) -> bool:
+    """Whether a finding is a guess about the type of a socket, which counts only where nothing else refuses."""
+    return (finding.cause, finding.effect, finding.certainty) == ("apparmor_denied", "may_refuse", "possible")
 
 
 def verdict(subject: Subject, findings: list[Finding]) -> str:

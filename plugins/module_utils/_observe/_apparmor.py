@@ -16,14 +16,20 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import FOR_ALL, name_for, split_label
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import read_text
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import (
+    list_names,
+    printable,
+    read_text,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import (
     DIRECTORY,
+    Library,
+    attachment_claims,
+    claiming,
     find_profiles,
     generator_of,
     loaded_modes,
-    profiles_of,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sockets import socket_types
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Profile, State, Unit, Unseen, Workload
@@ -33,6 +39,7 @@ UNCONFINED = "unconfined"
 RESTRICTION = "kernel/apparmor_restrict_unprivileged_userns"
 CONFFILES = "/var/lib/dpkg/info"
 KERNEL_FEATURES = "/sys/kernel/security/apparmor/features"
+LOADED_PROFILES = "/sys/kernel/security/apparmor/policy/profiles"
 PARSER_CONF = "/etc/apparmor/parser.conf"
 # Kind of rule, the word that stands for it in a file of features, and where the kernel shows it. Measured on Linux 7.2:
 # "network" (without _v8), which older files have, mediates nothing there.
@@ -141,27 +148,45 @@ def _label_of(state: State, workload: Workload, modes: Optional[dict[str, str]])
 
 
 def label_after(real: str, modes: dict[str, str], unseen: list[Unseen]) -> Optional[str]:
-    """The label that execve of a file gives to who is not confined; None where two profiles have the same claim.
+    """The label that execve of a file gives to who is not confined; None where it is not known.
 
     real: path without symbolic links, as the kernel knows it; of a script it is the script's own. modes: the profiles
-    that are loaded, see loaded_modes().
+    that are loaded, see loaded_modes(). Measured on Linux 7.2: where two have the same claim, neither is taken.
     """
-    if real in modes:
+    library = Library(unseen)
+    named = library.find(real) if real in modes else None
+    if real in modes and (named is None or named.profile.executable in (None, real)):
         return label_text(real, modes)
-    claims = [(_claim(item.executable or "", real), item.name) for item in profiles_of(real, unseen)]
-    loaded = sorted((item for item in claims if item[1] in modes), reverse=True)
-    if not loaded:
-        return UNCONFINED
-    if len(loaded) > 1 and loaded[0][0] == loaded[1][0]:
+    if _hidden(library, modes, unseen):
         return None
-    return label_text(loaded[0][1], modes)
+    found = {one.profile.name: one for one in claiming(library, real) if one.profile.name in modes}
+    claims = {name: attachment_claims(one.profile.executable or "", real) for name, one in found.items()}
+    if any(one.block.xattrs for one in found.values()) or any(len(each) > 1 for each in claims.values()):
+        return None  # Under a condition, or the longer of two alternatives: what the kernel makes of it is not known.
+    best = max((max(each) for each in claims.values()), default=0)
+    winners = [name for name, each in claims.items() if max(each) == best]
+    return label_text(winners[0], modes) if len(winners) == 1 else UNCONFINED
 
 
-def _claim(pattern: str, path: str) -> int:
-    """How long the part of an attachment is that holds no pattern: the kernel takes the profile with the longest."""
-    if pattern == path:
-        return len(path) + 1
-    return next((index for index, pair in enumerate(zip(pattern, path)) if pair[0] != pair[1]), len(path))
+def _hidden(library: Library, modes: dict[str, str], unseen: list[Unseen]) -> bool:
+    """Whether a profile is loaded that no file defines, and the kernel does not tell to which programs it attaches."""
+    defined = {one.profile.name for one in library.all()}
+    strays = {name for name in modes if name not in defined and "//" not in name and not generator_of(name)}
+    if not strays:
+        return False
+    for place in list_names(LOADED_PROFILES, "/", unseen):
+        name, attachment = (_line(f"{LOADED_PROFILES}/{place}/{word}") for word in ("name", "attach"))
+        if name in strays and attachment == "<unknown>":
+            unseen.append(Unseen(f"attachment of AppArmor profile {name}", "it is loaded, and no file defines it"))
+            return True
+    return False
+
+
+def _line(path: str) -> str:
+    try:
+        return printable(read_bytes(path).decode("utf-8", "surrogateescape").rstrip("\n"))
+    except OSError:
+        return ""
 
 
 def label_text(name: str, modes: dict[str, str]) -> str:

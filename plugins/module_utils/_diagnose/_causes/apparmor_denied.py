@@ -79,7 +79,7 @@ def _by_type(subject: Subject, items: list[tuple[Want, Reading]]) -> bool:
 def _finding(subject: Subject, profile: Profile, reason: str, items: list[tuple[Want, Reading]]) -> Finding:
     want, reading = items[0]
     rules = [item.rule for item, _reading in items]
-    remedy = _remedy(subject, profile, want, rules) if reason != "explicit_deny" and reading.refuses else None
+    remedy = _remedy(subject, profile, want, rules) if reason != "explicit_deny" and not reading.allows else None
     by_type = _by_type(subject, items)
     depends = by_type or (want.capability is not None and subject.mixed)
     return subject.finding(
@@ -98,13 +98,14 @@ def _finding(subject: Subject, profile: Profile, reason: str, items: list[tuple[
 
 
 def _summary(subject: Subject, profile: Profile, reason: str, rules: list[str], depends: bool) -> str:
-    who, text = f"{subject.workload.name} runs under AppArmor's profile {profile.name}", " ".join(rules)
+    who, text = f"{subject.workload.name} runs under AppArmor's profile {profile.name}", " and ".join(map(repr, rules))
     if subject.starts:
         who = f"{subject.workload.name} would run under AppArmor's profile {profile.name}"
     if reason == "explicit_deny":
-        return f"{who}, which denies explicitly what {text!r} would allow."
+        mode = ", in complain mode too" if profile.mode == "complain" else ""
+        return f"{who}, which denies explicitly what {text} would allow{mode}."
     more = " It depends on the type of socket that the program opens." if depends else ""
-    return f"{who}, which has no rule {text!r}.{more}"
+    return f"{who}, which has no rule {text}.{more}"
 
 
 def _certainty(subject: Subject, profile: Profile, items: list[tuple[Want, Reading]]) -> str:
@@ -142,7 +143,7 @@ def _policy_owner(profile: Profile, reason: str) -> str:
 
 def _remedy(subject: Subject, profile: Profile, want: Want, rules: list[str]) -> Optional[Remedy]:
     """The missing rules and no others; none for a profile that a tool makes anew, nor for another capability."""
-    if profile.generator or profile.file is None or want.capability not in (None, CAP_NET_ADMIN):
+    if profile.generator or profile.file is None or profile.disabled or want.capability not in (None, CAP_NET_ADMIN):
         return None
     where = " over the HOST network" if want.capability is not None and subject.host_network else ""
     consent = consent_for(profile.name, profile.executable, rules)
@@ -168,6 +169,11 @@ def _advice(profile: Profile, reading: Reading, want: Want, rules: list[str]) ->
     if profile.generator:
         return (
             f"{profile.generator} makes this profile anew: connect the interface or set the option that adds {text!r}."
+        )
+    if profile.disabled:
+        return (
+            f"A link in /etc/apparmor.d/disable keeps {profile.file} from being loaded anew, and it is loaded still: "
+            f"unload it, or take the link away, add {text!r} and run apparmor_parser -r {profile.file}."
         )
     if profile.file is None:
         return f"No file below /etc/apparmor.d defines profile {profile.name}: add {text!r} where it is made."

@@ -21,8 +21,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._appa
     types_opened,
     unmediated,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sockets import socket_types
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Profile, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Unit
 
 # As Linux 7.2 prints them.
 LABELS = [
@@ -124,23 +125,63 @@ def test_the_profile_of_a_unit_is_the_last_one_named_and_none_for_privileged_com
     assert profile_of_unit(unit(*lines)) == profile
 
 
-def attach(monkeypatch, *patterns):
-    found = [Profile(name, executable=pattern) for name, pattern in patterns]
-    monkeypatch.setattr(_apparmor, "profiles_of", lambda _path, _unseen: found)
+def attach(monkeypatch, tmp_path, *headers):
+    """A policy of profiles with these headers; the directory in which the kernel shows those that it has is empty."""
+    (tmp_path / "policy").write_text("".join(f"profile {header} {{ }}\n" for header in headers))
+    monkeypatch.setattr(_apparmor, "Library", lambda unseen: Library(unseen, str(tmp_path)))
+    monkeypatch.setattr(_apparmor, "LOADED_PROFILES", str(tmp_path / "loaded"))
+    return tmp_path / "loaded"
 
 
-def test_of_several_profiles_the_one_with_the_longest_literal_path_attaches(monkeypatch):
-    attach(monkeypatch, ("wide", "/usr/**"), ("near", "/usr/sbin/lab*"), ("exact", "/usr/sbin/labip"))
+def enforced(*names):
+    return dict.fromkeys(names, "enforce")
+
+
+def test_of_several_profiles_the_one_with_the_longest_literal_path_attaches(monkeypatch, tmp_path):
+    attach(monkeypatch, tmp_path, "wide /usr/**", "near /usr/sbin/lab*", "exact /usr/sbin/labip")
     modes = {"wide": "enforce", "near": "complain", "exact": "enforce"}
     assert label_after("/usr/sbin/labip", modes, []) == "exact (enforce)"
     assert label_after("/usr/sbin/labip", {"wide": "enforce", "near": "complain"}, []) == "near (complain)"
     assert label_after("/usr/sbin/labip", {}, []) == "unconfined"
-    assert label_after("/usr/sbin/labip", {**modes, "/usr/sbin/labip": "kill"}, []) == "/usr/sbin/labip (kill)"
 
 
-def test_where_two_profiles_have_the_same_claim_it_is_not_known_which_attaches(monkeypatch):
-    attach(monkeypatch, ("a", "/usr/sbin/*ip"), ("b", "/usr/sbin/*"))
-    assert label_after("/usr/sbin/labip", {"a": "enforce", "b": "enforce"}, []) is None
+@pytest.mark.parametrize(
+    ("one", "other", "label"),
+    [
+        ("/usr/sbin/labip", "/usr/sbin/labi?", "unconfined"),
+        ("/usr/{s,}bin/labip", "/usr/sbin/{labip,labiq}", "unconfined"),
+        ("/usr/{s,}bin/labip", "/usr/s*/labip", "one (enforce)"),
+        ("/usr/sb[h-j]n/labip", "/usr/sbin/labi*", "one (enforce)"),
+        ("/usr/*/labip", "/usr/s*/labip", "unconfined"),
+        ("/usr/sbin/*ip", "/usr/sbin/*", "other (enforce)"),
+        ("/usr/sbin/lab*", "/usr/sbin/{lab*,labip}", None),
+        ("/usr/sbin/labip xattrs=(user.x=y)", "/usr/sbin/lab*", None),
+    ],
+)
+def test_the_kernel_counts_up_to_the_first_wildcard_and_takes_none_of_two_alike(
+    monkeypatch, tmp_path, one, other, label
+):
+    attach(monkeypatch, tmp_path, f"one {one}", f"other {other}")
+    assert label_after("/usr/sbin/labip", enforced("one", "other"), []) == label
+
+
+def test_a_profile_that_is_called_like_the_program_attaches_to_it_unless_it_names_another(monkeypatch, tmp_path):
+    attach(monkeypatch, tmp_path, "/usr/sbin/a", "/usr/sbin/b /usr/sbin/other", "x /usr/sbin/**")
+    modes = enforced("/usr/sbin/a", "/usr/sbin/b", "x")
+    assert label_after("/usr/sbin/a", modes, []) == "/usr/sbin/a (enforce)"
+    assert label_after("/usr/sbin/b", modes, []) == "x (enforce)"
+
+
+@pytest.mark.parametrize(("attachment", "label"), [("<unknown>", None), ("gone", "unconfined")])
+def test_a_loaded_profile_that_no_file_defines_may_attach_to_anything(monkeypatch, tmp_path, attachment, label):
+    loaded = attach(monkeypatch, tmp_path, "x /usr/sbin/other")
+    (loaded / "gone.1").mkdir(parents=True)
+    (loaded / "gone.1" / "name").write_text("gone\n")
+    (loaded / "gone.1" / "attach").write_text(f"{attachment}\n")
+    unseen = []
+    assert label_after("/usr/sbin/labip", enforced("x", "gone"), unseen) == label
+    assert bool(unseen) == (label is None)
+    assert label_after("/usr/sbin/labip", enforced("x", "docker-default", "gone//hat"), []) == "unconfined"
 
 
 def test_a_program_that_opens_raw_sockets_shows_it(tmp_path):

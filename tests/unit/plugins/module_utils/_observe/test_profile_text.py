@@ -113,10 +113,10 @@ def test_what_a_text_defines(text, found):
     assert summary(text) == found
 
 
-def test_qualifiers_of_blocks_and_conditions_are_known_of_each_rule():
+def test_conditions_are_known_of_each_rule_and_rules_in_a_block_of_qualifiers_are_void():
     text = "profile a {\n audit deny { capability net_admin, }\n if $x { userns, } else { network, }\n\n all,\n}"
     rules = {rule.kind: rule for rule in blocks(text)[0].rules}
-    assert (rules["capability"].deny, rules["capability"].audit, rules["capability"].conditional) == (True, True, False)
+    assert "capability" not in rules
     assert rules["userns"].conditional and rules["network"].conditional
     assert (rules["all"].conditional, rules["all"].line) == (False, 5)
 
