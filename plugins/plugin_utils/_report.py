@@ -16,7 +16,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 
 LINE = 400
 # Text that YAML reads as the same text without quotes, inside brackets too.
-_PLAIN_TEXT = re.compile(r"^[A-Za-z_/][A-Za-z0-9_/.+=@-]*$")
+_PLAIN_TEXT = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.+=@-]*")
+# What Ansible would carry out when it is copied into a play: anybody can give a program such a name.
+_TEMPLATE = re.compile(r"\{[{%#]")
 _YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 EVIDENCE_LINES = 4
 
@@ -104,9 +106,10 @@ def flow(value: Any, *, whole: bool = False) -> str:
         return "[" + ", ".join(flow(item) for item in value) + "]"
     if not isinstance(value, str):
         return json.dumps(value)
-    if _PLAIN_TEXT.match(value) and value.lower() not in _YAML_WORDS:
+    if _PLAIN_TEXT.fullmatch(value) and value.lower() not in _YAML_WORDS:
         return value
-    return "'" + value.replace("'", "''") + "'"
+    tag = "!unsafe " if _TEMPLATE.search(value) else ""
+    return tag + "'" + value.replace("'", "''") + "'"
 
 
 def _next_lines(workload: Mapping[str, Any], plan: Optional[Plan]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.netlink.remediation.plugins.plugin_utils._report import clean, describe_variables, flow
 
@@ -35,6 +36,13 @@ from ansible_collections.netlink.remediation.plugins.plugin_utils._report import
 )
 def test_a_value_reads_back_as_it_was(value):
     assert yaml.safe_load(flow(value)) == value
+
+
+@pytest.mark.parametrize("value", ["/tmp/{{ lookup('pipe', 'id') }}", "{%x", "a{#b"])
+def test_a_name_that_is_a_template_stays_text_when_it_is_copied(value):
+    shown = flow([{"name": value}])
+    assert shown == "[{name: !unsafe '" + value.replace("'", "''") + "'}]"
+    assert DataLoader().load(shown) == [{"name": value}]
 
 
 def test_empty_values_of_a_dict_are_left_out():
