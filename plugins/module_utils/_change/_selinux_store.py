@@ -13,7 +13,9 @@ import glob
 import os
 import re
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Optional
@@ -32,6 +34,8 @@ CONFIGURATION = "/etc/selinux"
 PRIORITY = "400"  # What semodule(8) gives to modules of the administrator.
 SECONDS = 300  # A whole policy is compiled: 7 s on a server, a minute on something slow.
 _SCRATCH = "/var/tmp"  # A store is tens of megabytes: more than a /tmp in memory may hold.
+_PREFIX = "netlink-remediation-"
+_LONGEST_RUN = 4 * SECONDS  # No run has its directory for longer.
 _MOST_TEXT = 4_000_000
 _NEVERALLOW = "neverallow check failed"
 _BOOLEAN = re.compile(rb"^[ \t]*\(boolean (\w+) (true|false)\)", re.MULTILINE)
@@ -157,10 +161,24 @@ def build(text: Optional[str], permissive: Collection[str], *, strict: bool) -> 
 def _scratch() -> Iterator[str]:
     """A directory for a while. What cannot be written there is a ChangeError."""
     try:
-        with tempfile.TemporaryDirectory(prefix="netlink-remediation-", dir=_SCRATCH) as place:
+        _tidy()
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_SCRATCH) as place:
             yield place
     except OSError as exc:
         raise ChangeError(f"the policy cannot be compiled in {_SCRATCH}: {exc!s:.300}") from None
+
+
+def _tidy() -> None:
+    """Remove what runs that were killed have left. Raises OSError."""
+    for entry in os.scandir(_SCRATCH):
+        if not entry.name.startswith(_PREFIX):
+            continue
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # Another run has just ended.
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == 0 and time.time() - status.st_mtime > _LONGEST_RUN:
+            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _words(place: str, text: Optional[str]) -> list[str]:

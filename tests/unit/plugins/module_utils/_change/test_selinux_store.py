@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import bz2
+import os
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change import _selinux_store as store
+from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._change._host import needs_root
 
 MODULE = "modules/400/netlink_remediation/cil"
 # What semodule of policycoreutils 3.8 says of two violations, the first by another module.
@@ -76,6 +78,20 @@ def test_of_a_module_that_is_there_twice_the_higher_priority_counts(active: Path
     (active / "modules/400/base").mkdir(parents=True)
     (active / "modules/400/base/cil").write_bytes(b"(boolean one true)\n")
     assert store.stored_booleans(["one", "two"]) == {"one": True, "two": True}
+
+
+@needs_root
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(store, "_SCRATCH", str(tmp_path))
+    for name in ("old", "new", "other"):
+        (tmp_path / f"netlink-remediation-{name}/x").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "netlink-remediation-link").symlink_to(tmp_path / "elsewhere")
+    os.chown(tmp_path / "netlink-remediation-other", 4242, 4242)
+    for name in ("netlink-remediation-old", "netlink-remediation-other", "elsewhere"):
+        os.utime(tmp_path / name, (1, 1))
+    store._tidy()
+    assert {path.name.rpartition("-")[2] for path in tmp_path.iterdir()} == {"new", "other", "link", "elsewhere"}
 
 
 def test_without_a_store_or_a_policy_there_is_one_sentence(active: Path, tmp_path: Path):
