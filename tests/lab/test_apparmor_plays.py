@@ -30,6 +30,13 @@ def test_a_confined_service_is_found_mended_and_taken_back(confined: Machine) ->
     found_mended_and_taken_back(confined, NAME, "apparmor_denied", "Set AppArmor profiles")
 
 
+def test_what_a_helper_of_a_named_service_was_refused_tells_which_rule_it_needs(confined: Machine) -> None:
+    workload = {"name": "vpn", "unit": NAME}
+    result = confined.module("diagnosis_info", workloads=[workload], evidence_hours=1)
+    rules = [one["remedy"]["variables"]["netlink_apparmor_profiles"][0]["rules"] for one in result["findings"]]
+    assert rules[0] == ["network netlink raw,"], result
+
+
 @pytest.mark.parametrize("auditd", [True, False])
 def test_a_program_that_was_run_once_is_found_with_and_without_auditd(apparmor_guest: Machine, auditd: bool) -> None:
     name = f"labonce{int(auditd)}"
