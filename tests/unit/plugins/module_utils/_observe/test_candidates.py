@@ -97,7 +97,8 @@ def test_what_ended_and_was_confined_belongs_to_the_service_that_alone_is_confin
     services = {"vpn": {"vpn.service"}, "both": {"a.service", "b.service"}}
     monkeypatch.setattr(_candidates, "_services_by_label", lambda: services)
     gone = record(module="apparmor", subject="vpn", pid=2**22 + 1)
-    mine = record(module="apparmor", subject="vpn", pid=os.getpid(), last=time.time() + 5)
+    program = os.readlink("/proc/self/exe")
+    mine = record(module="apparmor", subject="vpn", pid=os.getpid(), executable=program, last=time.time() + 5)
     others = [record(subject="both"), record(subject="none"), record(), record(subject="vpn", container="c"), mine]
     found = with_services([gone, record(subject="vpn", unit="other.service"), *others])
     assert [one.unit for one in found] == ["vpn.service", "other.service", None, None, None, None, None]
