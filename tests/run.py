@@ -54,7 +54,8 @@ APPARMOR, SELINUX = (
     sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(f"tests/lab/test_{name}*.py"))
     for name in ("apparmor", "selinux")
 )
-NOT_ENGINES = [*UNITS, *CONTAINERS, *APPARMOR, *SELINUX, "tests/lab/test_guest.py"]
+DRIVERS = "tests/lab/test_drivers.py"
+NOT_ENGINES = [*UNITS, *CONTAINERS, *APPARMOR, *SELINUX, DRIVERS, "tests/lab/test_guest.py"]
 # Targets of modules and roles that need systemd or a container engine: they start hosts of their own.
 ON_HOSTS = [
     "apparmor_rules",
@@ -147,6 +148,7 @@ def suites() -> list[Suite]:
         ansible_test("sanity", "2.19", "--requirements", *(f"--test={name}" for name in BY_CORE)),
         pytest("kernel", "2.21", "tests/kernel", root=True),
         pytest("guest", "2.21", "tests/lab/test_guest.py", LAB, root=True),
+        pytest("lab-drivers", "2.21", DRIVERS, LAB, root=True),
         pytest("unit-2.21", "2.21", "tests/unit"),
         pytest("unit-2.19", "2.19", "tests/unit"),
         Suite("targets", "2.19", ["ansible-playbook", "-i", "{inventory}", "tests/smoke/smoke.yml"], **live),

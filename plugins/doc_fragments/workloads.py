@@ -108,4 +108,9 @@ options:
           - Kind of the queueing discipline that it makes with the operation V(qdisc), for example V(netem). Then it is
             looked whether the kernel has that kind or would load a module for it.
         type: str
+      mac:
+        description:
+          - Link-layer address that it gives O(workloads[].interface) with the operation V(link), for example
+            V(02:00:00:00:00:01). Then it is looked whether the card of a virtual function (SR-IOV) keeps that from it.
+        type: str
 """

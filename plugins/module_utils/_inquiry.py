@@ -55,6 +55,7 @@ WORKLOAD_ARGUMENTS: dict[str, Any] = {
     "group": {"type": "str"},
     "link_kind": {"type": "str"},
     "qdisc_kind": {"type": "str"},
+    "mac": {"type": "str"},
 }
 
 ARGUMENTS: dict[str, Any] = {

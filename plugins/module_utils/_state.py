@@ -216,12 +216,39 @@ class TunDevice:
     taken: bool = False
 
 
+@dataclass(frozen=True)
+class Radio:
+    """The switch of the radio of a wireless link (rfkill): its name, such as rfkill0, and whether software or a switch
+    of the machine blocks it.
+    """
+
+    name: str
+    soft: bool = False
+    hard: bool = False
+
+
+@dataclass(frozen=True)
+class VirtualFunction:
+    """What the physical function of a card holds for one of its virtual functions (SR-IOV).
+
+    physical: name of its link; number: of the virtual function. mac: the address kept for it, whoever set it, None
+    where there is none. trusted: None where the driver does not tell.
+    """
+
+    physical: str
+    number: int
+    mac: Optional[str] = None
+    trusted: Optional[bool] = None
+
+
 @dataclass
 class Link:
     """A link. flags as iproute2 names them (UP, LOWER_UP, ...); master: name of the bridge, bond, ... it is a port of;
     lower: index of the link it lies on (IFLA_LINK) when that is in the same namespace; manager: who owns its
     configuration (systemd-networkd, NetworkManager, ifupdown), None when nobody does; group: number of its link group;
     min_mtu, max_mtu: what its driver accepts (None: no limit known); tun: None where it is no TUN or TAP device.
+    device: the hardware's name on its bus, such as 0000:01:10.0; permanent_mac: the address that it came with. radio,
+    function: None where it has no switch, or is no virtual function whose card could be seen.
     """
 
     index: int
@@ -241,6 +268,10 @@ class Link:
     addresses: list[Address] = field(default_factory=list)
     manager: Optional[str] = None
     tun: Optional[TunDevice] = None
+    device: Optional[str] = None
+    permanent_mac: Optional[str] = None
+    radio: Optional[Radio] = None
+    function: Optional[VirtualFunction] = None
 
 
 @dataclass
@@ -672,8 +703,8 @@ class Workload:
     """What needs netlink: as it was named (first block) and as it was resolved on the host (second block).
 
     kind: pid, executable, unit or container. link_kind, qdisc_kind: of the link or queueing discipline that it makes,
-    such as wireguard. device: /dev/net/tun, read for the operation tun. netns: path that
-    the user, or a unit that does not run, named; target_ns: inode of that namespace.
+    such as wireguard. mac: the link-layer address that it gives the interface. device: /dev/net/tun, read for the
+    operation tun. netns: path that the user, or a unit that does not run, named; target_ns: inode of that namespace.
     processes: pids of the workload, the main one first. credentials: for an executable, those before execve.
     label: the LSM label that counts: of its main process, or the one that execve would give. transition: how SELinux
     comes to it, where that was looked at. socket_types: of the netlink sockets that it opens (raw, dgram), empty where
@@ -699,6 +730,7 @@ class Workload:
     group: Optional[str] = None
     link_kind: Optional[str] = None
     qdisc_kind: Optional[str] = None
+    mac: Optional[str] = None
 
     processes: list[int] = field(default_factory=list)
     tid: Optional[int] = None

@@ -172,6 +172,45 @@ ansible_facts:
                     taken:
                       description: Whether a process has it open and it takes no second one.
                       type: bool
+                device:
+                  description: >-
+                    Name of its hardware on the bus, such as V(0000:01:10.0), null for links without hardware and from
+                    kernels before 5.14; then C(radio) and C(function) are null as well.
+                  type: str
+                permanent_mac:
+                  description: Link-layer address that its hardware came with, null if the driver says none.
+                  type: str
+                radio:
+                  description: Switch of the radio of a wireless link (rfkill), null if it has none.
+                  type: dict
+                  contains:
+                    name:
+                      description: Its name, such as V(rfkill0).
+                      type: str
+                    soft:
+                      description: Whether software blocks it.
+                      type: bool
+                    hard:
+                      description: Whether a switch of the machine blocks it.
+                      type: bool
+                function:
+                  description: >-
+                    What the card holds for a virtual function (SR-IOV), null if it is none and where the card's own
+                    link is not in the network namespace of the host.
+                  type: dict
+                  contains:
+                    physical:
+                      description: Name of the card's own link.
+                      type: str
+                    number:
+                      description: Number of the virtual function.
+                      type: int
+                    mac:
+                      description: Link-layer address that the card lists for it, whoever set it, null if it lists none.
+                      type: str
+                    trusted:
+                      description: Whether the card trusts it, null if the driver does not tell.
+                      type: bool
             routes:
               description: IPv4 and IPv6 routes of all tables.
               type: list

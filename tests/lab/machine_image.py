@@ -193,7 +193,7 @@ def make_image(folder: Path) -> Path:
             part.mkdir()
             _make(part)
             for old in folder.glob("machine-*"):
-                _remove_unused(old)
+                remove_unused(old)
             part.rename(made)
     return made
 
@@ -205,7 +205,8 @@ def hold_image(image: Path) -> int:
     return held
 
 
-def _remove_unused(image: Path) -> None:
+def remove_unused(image: Path) -> None:
+    """Remove an image unless a process holds it."""
     with (image / "id").open() as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -227,12 +228,13 @@ def _make(part: Path) -> None:
     with disk.open("wb") as file:
         file.truncate(3 << 30)
     options = ["-O", "^has_journal,^metadata_csum_seed,^orphan_file", "-E", "lazy_itable_init=1,root_owner=0:0"]
-    _run(["mke2fs", "-q", "-t", "ext4", *options, "-L", "lab", "-d", str(root), str(disk)])
+    run(["mke2fs", "-q", "-t", "ext4", *options, "-L", "lab", "-d", str(root), str(disk)])
     shutil.rmtree(root)
     shutil.rmtree(work)
 
 
-def _run(command: list[str], **options: object) -> str:
+def run(command: list[str], **options: object) -> str:
+    """The output of a command, which must succeed; raises NoImageError."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
     if done.returncode:
         raise NoImageError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-2000:]}")
@@ -243,7 +245,7 @@ def _bootstrap(root: Path) -> None:
     options = ["--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--format=directory"]
     options += ["--aptopt=APT::Install-Recommends false", "--dpkgopt=force-unsafe-io"]
     options += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale")]
-    _run(["mmdebstrap", *options, RELEASE, str(root), MIRROR])
+    run(["mmdebstrap", *options, RELEASE, str(root), MIRROR])
 
 
 def _fetch_kernel(work: Path) -> Path:
@@ -257,9 +259,9 @@ def _fetch_kernel(work: Path) -> Path:
         (place / "apt.conf").write_text(APT.format(place))
         apt = {"env": {**os.environ, "APT_CONFIG": str(place / "apt.conf")}, "cwd": place}
         try:
-            _run(["apt-get", "-qq", "update"], **apt)
-            _run(["apt-get", "-qq", "download", "user-mode-linux"], **apt)
-            _run(["dpkg-deb", "-x", str(next(place.glob("user-mode-linux_*.deb"))), str(place / "files")])
+            run(["apt-get", "-qq", "update"], **apt)
+            run(["apt-get", "-qq", "download", "user-mode-linux"], **apt)
+            run(["dpkg-deb", "-x", str(next(place.glob("user-mode-linux_*.deb"))), str(place / "files")])
         except NoImageError as error:
             said.append(str(error))
         else:
@@ -285,8 +287,8 @@ def _install_kernel(unpacked: Path, root: Path, kernel: Path) -> None:
         elif source.exists():
             (target / "kernel" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target / "kernel" / name)
-    _run(["strip", "--strip-debug", *map(str, target.rglob("*.ko"))])
-    _run(["chroot", str(root), "depmod", modules.name])
+    run(["strip", "--strip-debug", *map(str, target.rglob("*.ko"))])
+    run(["chroot", str(root), "depmod", modules.name])
     (kernel / "version").write_text(f"{modules.name}\n")
 
 
@@ -302,8 +304,8 @@ def _settle(root: Path) -> None:
         if path.is_file() and path.name not in PROFILES:
             path.rename(aside / path.name)
     systemctl = ["chroot", str(root), "systemctl", "--quiet"]
-    _run([*systemctl, "mask", *MASKED])
-    _run([*systemctl, "enable", "lab-network.service"])
+    run([*systemctl, "mask", *MASKED])
+    run([*systemctl, "enable", "lab-network.service"])
     # It takes three seconds; who needs it calls it by D-Bus.
     (root / "usr/lib/systemd/system/multi-user.target.wants/systemd-logind.service").unlink()
     default = root / "etc/systemd/system/default.target"
@@ -314,15 +316,15 @@ def _settle(root: Path) -> None:
 def _shrink_policy(root: Path) -> None:
     modules = {path.name for path in (root / "var/lib/selinux/default/active/modules/100").iterdir()}
     command = ["semodule", "-s", "default", "--noreload", "-X", "100", "--remove", *sorted(modules - {*POLICY.split()})]
-    _run(["unshare", "--mount", "chroot", str(root), *command])
+    run(["unshare", "--mount", "chroot", str(root), *command])
 
 
 def _give_keys(root: Path, key: Path) -> None:
-    _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(key)])
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(key)])
     for old in (root / "etc/ssh").glob("ssh_host_*"):
         old.unlink()
     host_key = root / "etc/ssh/ssh_host_ed25519_key"
-    _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(host_key)])
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(host_key)])
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
     authorized = root / "root/.ssh/authorized_keys"
     shutil.copy(key.with_suffix(".pub"), authorized)
@@ -333,6 +335,6 @@ def _label(root: Path) -> None:
     """Write the labels of SELinux's policy; a kernel without SELinux lets root store any."""
     contexts = "/etc/selinux/default/contexts/files/file_contexts"
     # setfiles mounts /proc where there is none; in a namespace of its own that ends with it.
-    _run(["unshare", "--mount", "chroot", str(root), "/usr/sbin/setfiles", "-F", "-q", "-m", contexts, "/"])
+    run(["unshare", "--mount", "chroot", str(root), "/usr/sbin/setfiles", "-F", "-q", "-m", contexts, "/"])
     if not os.getxattr(root / "usr/sbin/sshd", "security.selinux").startswith(b"system_u:object_r:sshd_exec_t"):
         raise NoImageError("setfiles wrote no labels")

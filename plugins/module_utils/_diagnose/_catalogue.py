@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import PRIVILEGE
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes import (
     already_exists,
+    driver_refused,
     link_state,
     module_missing,
     sysctl,
@@ -18,7 +19,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sec
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause
 
 # Causes that only a workload meets that names a link, an address, a route or forwarding.
-OBJECT = (link_state, sysctl, already_exists)
+OBJECT = (link_state, driver_refused, sysctl, already_exists)
 # Those that only a workload meets that needs code of the kernel which not every kernel has.
 CODE = (module_missing,)
 CAUSES: tuple[Cause, ...] = (

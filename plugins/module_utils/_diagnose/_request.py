@@ -25,9 +25,11 @@ _KEYS = (
     "group",
     "link_kind",
     "qdisc_kind",
+    "mac",
 )
 # What the kernel puts after "rtnl-link-" and "net-sch-" to ask for a module (MODULE_NAME_LEN of module.h).
 _KIND = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 def parse_workloads(items: list[dict[str, Any]]) -> list[Workload]:
@@ -80,6 +82,7 @@ def _parse(where: str, item: dict[str, Any]) -> Workload:
         group=given.get("group"),
         link_kind=_kind_of(where, given, "link_kind", "link"),
         qdisc_kind=_kind_of(where, given, "qdisc_kind", "qdisc"),
+        mac=_mac(where, given),
     )
 
 
@@ -108,6 +111,18 @@ def _kind_of(where: str, given: dict[str, Any], key: str, operation: str) -> Opt
     if operation not in (given.get("operations") or ["link"]):
         raise ValueError(f"{where}.{key}: goes with the operation {operation}, which operations does not have")
     return str(value)
+
+
+def _mac(where: str, given: dict[str, Any]) -> Optional[str]:
+    """A link-layer address, in lower case as the kernel's are; it goes with the link that gets it."""
+    value = given.get("mac")
+    if value is None:
+        return None
+    if not _MAC.fullmatch(value):
+        raise ValueError(f"{where}.mac: {value!r:.40} is no link-layer address, expected e.g. 02:00:00:00:00:01")
+    if not given.get("interface") or "link" not in (given.get("operations") or ["link"]):
+        raise ValueError(f"{where}.mac: goes with interface and the operation link, which gives it that address")
+    return str(value).lower()
 
 
 def _interface(where: str, value: Optional[str]) -> Optional[str]:

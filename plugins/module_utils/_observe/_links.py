@@ -103,7 +103,7 @@ RTNH_F_ONLINK = 4
 LINK_ATTRIBUTES = (
     *("IFLA_ADDRESS", "IFLA_CARRIER", "IFLA_GROUP", "IFLA_IFNAME", "IFLA_LINK", "IFLA_LINKINFO"),
     *("IFLA_LINK_NETNSID", "IFLA_MASTER", "IFLA_MAX_MTU", "IFLA_MIN_MTU", "IFLA_MTU", "IFLA_OPERSTATE"),
-    "IFLA_PROP_LIST",
+    *("IFLA_PARENT_DEV_NAME", "IFLA_PERM_ADDRESS", "IFLA_PROP_LIST"),
 )
 
 
@@ -172,6 +172,11 @@ def observe_links(netns_path: Optional[str], unseen: list[Unseen]) -> tuple[list
         return [], []
     if managed_here:
         mark_managers(links)
+    if any(link.device for link in links):
+        # Imported here: most runs see no link of a card.
+        from ansible_collections.netlink.remediation.plugins.module_utils._observe._hardware import mark_hardware
+
+        mark_hardware(links, pyroute2, unseen)
     return links, routes
 
 
@@ -235,6 +240,8 @@ def link_of(message: Any, names: dict[int, str]) -> Link:
         lower=lower if lower and lower != message["index"] and not elsewhere else None,
         group=attributes.get("IFLA_GROUP") or 0,
         tun=_tun_of(information, bool(attributes.get("IFLA_CARRIER"))) if kind == "tun" else None,
+        device=attributes.get("IFLA_PARENT_DEV_NAME"),
+        permanent_mac=attributes.get("IFLA_PERM_ADDRESS"),
     )
 
 

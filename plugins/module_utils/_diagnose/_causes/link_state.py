@@ -197,12 +197,15 @@ def _variables(subject: Subject, entry: dict[str, Any]) -> dict[str, Any]:
 def _down(subject: Subject, link: Link) -> Optional[Finding]:
     if "route" not in subject.workload.operations or "UP" in link.flags:
         return None
+    # The driver would refuse to set a radio up that is switched off.
+    blocked = link.radio is not None and (link.radio.soft or link.radio.hard)
     return _finding(
         subject,
         "down",
         f"{link.name} is down, so the kernel answers ENETDOWN to a route over it.",
         [Evidence(_where(subject), f"{link.name} <{','.join(link.flags)}>")],
-        remedy=Remedy("netlink_link", _variables(subject, {"name": link.name, "state": "up"})),
+        remedy=None if blocked else Remedy("netlink_link", _variables(subject, {"name": link.name, "state": "up"})),
+        advice=f"Switch the radio of {link.name} on first (rfkill list), then set it up." if blocked else "",
     )
 
 

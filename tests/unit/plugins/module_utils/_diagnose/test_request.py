@@ -49,6 +49,9 @@ def test_addresses_and_routes_are_canonical():
         ({"link_kind": "dummy", "operations": ["route"]}, "link_kind: goes with the operation link, which operations"),
         ({"qdisc_kind": "netem"}, "qdisc_kind: goes with the operation qdisc"),
         ({"qdisc_kind": "../x", "operations": ["qdisc"]}, "qdisc_kind: '../x' can be no kind, expected one such as"),
+        ({"mac": "02:00"}, "mac: '02:00' is no link-layer address, expected e.g. 02:00:00:00:00:01"),
+        ({"mac": "02:00:00:00:00:01"}, "mac: goes with interface and the operation link"),
+        ({"mac": "02:00:00:00:00:01", "interface": "x", "operations": ["route"]}, "mac: goes with interface and the"),
         ({"colour": "red"}, "colour: unknown key"),
     ],
 )
