@@ -80,7 +80,8 @@ notes:
     need V(world_userns).
   - A C(deny) rule wins over whatever allows the same. It is never taken out. The module fails, and says where it
     stands.
-  - If a profile has the rules, and was loaded before its files were last changed, it is loaded anew.
+  - If a profile has the rules, and was loaded before its files were last changed, it is loaded anew. So it is where a
+    run that was to take rules out was killed before it had loaded it.
 author:
   - The netlink.remediation authors (@netlink-remediation)
 seealso:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,6 +53,13 @@ profile labip /usr/local/sbin/labip { include <abstractions/base>
 BROKEN_PARSER = """\
 #!/bin/sh
 case "$*" in *--replace*) if mkdir /run/failed_once 2>/dev/null; then echo no >&2; exit 1; fi ;; esac
+exec /usr/sbin/apparmor_parser "$@"
+"""
+
+# Kills the module, which is above it and timeout(1), at the first attempt to load something.
+DEADLY_PARSER = """\
+#!/bin/sh
+case "$*" in *--replace*) if mkdir /run/killed_once 2>/dev/null; then exec kill -9 $(ps -o ppid= -p $PPID); fi ;; esac
 exec /usr/sbin/apparmor_parser "$@"
 """
 
@@ -273,6 +281,40 @@ def test_a_parser_that_fails_to_load_leaves_all_as_it_was(guest: Machine) -> Non
     assert seen(guest) == before
     assert not allowed(guest)
     guest.sh("rm -r /usr/local/bin/apparmor_parser /run/failed_once")
+
+
+@contextmanager
+def killed(guest: Machine) -> Iterator[None]:
+    """What runs inside is killed when it has written the files, and has not come to load them."""
+    guest.write("/usr/local/bin/apparmor_parser", DEADLY_PARSER)
+    guest.sh("chmod 755 /usr/local/bin/apparmor_parser")
+    try:
+        with pytest.raises(json.JSONDecodeError):
+            yield
+    finally:
+        guest.sh("rm -r /usr/local/bin/apparmor_parser /run/killed_once")
+
+
+def test_a_run_that_was_killed_is_finished_by_the_next_one_or_taken_back(guest: Machine) -> None:
+    before, gone = seen(guest), wish("labip", state="absent")
+    with killed(guest):
+        guest.module("apparmor_rules", profiles=[wish()])
+    assert not allowed(guest)
+    assert guest.module("receipt", run="latest")["changed"]
+    assert seen(guest) == before and not allowed(guest)
+    with killed(guest):
+        guest.module("apparmor_rules", profiles=[wish()])
+    assert guest.module("apparmor_rules", profiles=[wish()])["changed"]
+    assert allowed(guest)
+    with killed(guest):
+        guest.module("apparmor_rules", profiles=[gone])
+    assert allowed(guest)
+    checked = guest.module("apparmor_rules", check=True, profiles=[gone])
+    result = guest.module("apparmor_rules", profiles=[gone])
+    assert [change["kind"] for change in result["changes"]] == ["activation"]
+    assert checked["changes"] == result["changes"]
+    assert seen(guest) == before and not allowed(guest)
+    assert not guest.module("apparmor_rules", profiles=[gone])["changed"]
 
 
 def test_what_runs_already_has_the_rule_at_once(guest: Machine) -> None:

@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Callable, Optional
 
@@ -39,7 +40,11 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._profi
     set_in_block,
     set_in_file,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._change._receipts import require_root
+from ansible_collections.netlink.remediation.plugins.module_utils._change._receipts import (
+    PLANNED,
+    load_receipts,
+    require_root,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import run_changes
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import use
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import (
@@ -209,8 +214,10 @@ def plan_profiles(
             definition = plan.library.find(wish.profile)
             if wish.present:
                 _present(plan, wish, definition, accept)
-            elif definition is not None:
+                continue
+            if definition is not None:
                 _absent(plan, wish, definition)
+            _find_unfinished(plan, wish.profile)
         except ChangeError as exc:
             raise ChangeError(f"{wish.where}: {exc}") from None
     for path, text in plan.after.items():
@@ -219,7 +226,7 @@ def plan_profiles(
     touched = {plan.sources[path] for path, text in plan.after.items() if text != plan.before[path]}
     for source, name in plan.stale.items():
         if source not in touched:
-            plan.changes.append(_reload(name, source))
+            plan.changes.append(_reload(name, source, gone=plan.library.text(source) is None))
     return plan
 
 
@@ -233,9 +240,12 @@ def _file_change(plan: ProfilePlan, path: str, text: Optional[str]) -> PolicyFil
     return change
 
 
-def _reload(name: str, source: str) -> Reload:
+def _reload(name: str, source: str, *, gone: bool) -> Reload:
+    """gone: there is no such file any more, so the profile is unloaded."""
     why = f"profile {name} was loaded before its files were last changed, and gets everything that they say by now"
-    details = {"how": "profile", "name": name, "source": source, "files": []}
+    details: dict[str, Any] = {"how": "profile", "name": name, "source": source, "files": []}
+    if gone:
+        details["profile"] = name
     change = Reload(f"profile {name}", "as it was loaded", "loaded anew", disrupts=[why], details=details)
     change.renew()
     return change
@@ -247,7 +257,7 @@ def _add_trials(plan: ProfilePlan, place: str) -> None:
     done: set[str] = set()
     for change in plan.changes:
         source = change.details["source"]
-        if source not in done and not (source in texts and texts[source] is None):
+        if source not in done and plan.library.text(source) is not None:
             folder = f"{place}/{len(done)}"
             os.mkdir(folder)
             change.trial = partial(_try, plan, source, texts, folder)  # type: ignore[attr-defined]
@@ -508,6 +518,24 @@ def _absent(plan: ProfilePlan, wish: Wish, definition: Definition) -> None:
         plan.put(local, text if text or not _may_go(definition, library, local) else None, definition.source)
         plan.disrupts[local] = [f"profile {name} allows no more: {', '.join(lost)}"]
     _say_what_is_left(plan, wish)
+
+
+def _find_unfinished(plan: ProfilePlan, name: str) -> None:
+    """A run that was killed may have taken rules out of the files of a profile, and not have come to load it: then the
+    kernel has them still, and no file tells. Its receipt does.
+    """
+    moment = loaded_at(name) if name in plan.loaded else None
+    if moment is None:
+        return
+    for receipt in load_receipts([]):
+        begun = datetime.fromisoformat(receipt.time).timestamp() + 1  # It leaves out what is less than a second.
+        for entry in receipt.changes:
+            details = entry.record.get("details", {})
+            if entry.status == PLANNED and details.get("then") == "load_profiles" and moment < begun * 1e9:
+                source = details["source"]
+                known = {one.profile.name for one in plan.library.definitions(source)}
+                if name in {*known, details.get("profile")}:
+                    plan.stale[source] = name
 
 
 def _keeps(rules: Sequence[str], wish: Wish) -> list[str]:
