@@ -52,7 +52,8 @@ MODULE_REQUEST = Check("object", "system", "module_request", target="kernel")
 
 
 def checks_of(operation: str, extended: bool = False) -> list[Check]:
-    """The checks of one operation, but for those of capabilities, of which the user namespace decides the class.
+    """The checks of one operation, but for those of capabilities over a user namespace that is there already, which
+    decides their class.
 
     extended: the policy has netlink_xperm. Not every client binds, sets options, or reads what is there: ip does.
     """
@@ -60,7 +61,8 @@ def checks_of(operation: str, extended: bool = False) -> list[Check]:
         node = [Check("open", "chr_file", name, target="node") for name in ("open", "read", "write", "ioctl")]
         return [*node, Check("ack", "tun_socket", "create")]
     if operation == "userns":
-        return [Check("unshare", "user_namespace", "create")]
+        # With a network namespace, which wants the capability in the new user namespace.
+        return [Check("unshare", "user_namespace", "create"), Check("unshare", "cap_userns", "sys_admin")]
     kind = SOCKET_CLASSES.get(operation)
     if kind is None:
         return []

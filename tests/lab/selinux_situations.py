@@ -141,9 +141,28 @@ BROKEN = [
         program="unshare",
         arguments=["-U", "true"],
         operations=("userns",),
+        then=("capability",),
+    ),
+    SELinuxCase(
+        "seempty",
+        "(allow {t} self (user_namespace (create)))",
+        reason="capability",
+        gate="unshare",
+        symptom="unshare failed: Operation not permitted",
+        program="unshare",
+        arguments=["-U", "-n", "true"],
+        operations=("userns",),
     ),
 ]
 HEALTHY = [
+    SELinuxCase(
+        "senew",
+        "(allow {t} self (user_namespace (create))) (allow {t} self (cap_userns (sys_admin)))",
+        verdict="allowed",
+        program="unshare",
+        arguments=["-U", "-n", "true"],
+        operations=("userns",),
+    ),
     SELinuxCase("sefine", NETLINK + NET_ADMIN, verdict="allowed", served="allowed"),
     SELinuxCase("sefree", "(typepermissive {t})", verdict="allowed", served="allowed"),
 ]

@@ -146,6 +146,15 @@ def test_services_are_judged_by_the_contexts_that_they_have(selinux_guest: Machi
         assert {finding["certainty"] == "proven" for finding in findings} <= {case.served == "refused"}, findings
 
 
+@pytest.mark.parametrize("command", ["/usr/bin/env {}", "/bin/sh -c 'exec {}'"])
+def test_what_a_wrapper_started_is_not_blamed_on_the_label_of_the_wrapper(selinux_guest: Machine, command: str) -> None:
+    case = next(case for case in BROKEN if case.name == "secap")
+    with services(selinux_guest, {"selab-wrapped": [command.format(f"{client(case.name)}-daemon")]}):
+        selinux_guest.sh('until [ -s "$1" ]; do sleep 0.1; done', f"/run/{case.name}.status")
+        result = selinux_guest.diagnose({"name": case.name, "unit": "selab-wrapped"})
+    assert [finding["reason"] for finding in result["findings"]] == ["capability"], result
+
+
 def test_what_a_dontaudit_rule_hides_is_said(selinux_guest: Machine) -> None:
     case = next(case for case in BROKEN if case.name == "sehidden")
     result = selinux_guest.diagnose(executed(case))

@@ -199,6 +199,8 @@ def _start(
     if unit is not None and (unit.manager != "system" or (process is not None and process.pid != unit.main_pid)):
         unit = None  # what another process of the unit executed
     file = _file(state, workload, process, unit)
+    if unit is not None and process is not None and file is not None and _went_on(state, process, unit, file):
+        return None
     if unit is not None:
         before = label_of_process(1)
     elif process is None:
@@ -223,9 +225,8 @@ def _file(state: State, workload: Workload, process: Optional[Process], unit: Op
     elif process is None:
         path = workload.executable or ""
     else:
-        script = state.executables.get("".join(process.arguments[1:2]))
-        ours = script is not None and script.interpreter is not None and script.interpreter == process.executable
-        path = script.path if script and ours else process.executable or ""
+        script = _script(state, process)
+        path = script.path if script else process.executable or ""
     if path and path not in state.executables and unit is not None:
         state.executables[path] = read_executable(path, state.unseen)
     hidden = process is not None and file_key(path, process.mnt_ns) in state.executables
@@ -234,6 +235,23 @@ def _file(state: State, workload: Workload, process: Optional[Process], unit: Op
         return None
     file.label = read_file_label(file.real_path)
     return file if file.label else None
+
+
+def _went_on(state: State, process: Process, unit: Unit, file: Executable) -> bool:
+    """Whether the command of a unit, such as env or sh -c "exec ...", has executed another program since: how that came
+    to its domain is not known.
+    """
+    if process.executable not in (file.real_path, file.interpreter):
+        return True
+    script = _script(state, process)
+    return script is not None and script.path not in (file.path, *command_of_unit(unit)[2])
+
+
+def _script(state: State, process: Process) -> Optional[Executable]:
+    """The script that a process runs, if it was read."""
+    script = state.executables.get("".join(process.arguments[1:2]))
+    ours = script is not None and script.interpreter is not None and script.interpreter == process.executable
+    return script if ours else None
 
 
 def _chosen(unit: Unit, policy: Policy) -> Optional[str]:

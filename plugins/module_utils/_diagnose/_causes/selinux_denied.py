@@ -304,8 +304,13 @@ def _unloaded(subject: Subject, domain: Domain, reason: str, checks: list[Check]
 def _beyond(domain: Domain, checks: list[Check]) -> str:
     """What to do about a permission that no finding offers to add."""
     names = ", ".join(check.permission for check in checks)
-    if checks[0].object_class in CAPABILITY_CLASSES:
+    if checks[0].object_class == "capability":
         return f"Do not add {names}: it is next to root. Let another domain enter the namespace."
+    if checks[0].object_class == "cap_userns":
+        return (
+            f"It is not for netlink alone: allow {domain.type} {names} of class cap_userns, which counts only in user "
+            "namespaces other than the host's, in a policy module of your own."
+        )
     where = " on the type of /dev/net/tun" if checks[0].target == "node" else ""
     return (
         f"It is not for netlink alone: allow {domain.type} {names} of class {checks[0].object_class}{where} with "
