@@ -186,6 +186,7 @@ def alias_off(need: Need) -> str:
 
 BROKEN = [(need, blacklist) for need in NEEDS] + [
     (BY_NAME["kind-dummy"], alias_off),
+    (BY_NAME["kind-dummy"], lambda need: "alias rtnl-link-dummy vxlan\n"),
     (BY_NAME["kind-vlan"], lambda need: "alias rtnl-link-v* \\\n  off\n"),
 ]
 
@@ -220,10 +221,11 @@ def test_a_line_that_keeps_a_module_from_being_loaded_is_named_and_the_module_lo
     assert not guest.module("receipt", run="latest")["changed"]
 
 
-def test_a_kernel_without_a_program_to_load_modules_is_named(guest: Machine) -> None:
+@pytest.mark.parametrize("helper", ["/sbin/none", "/bin/false"])
+def test_a_kernel_without_a_program_to_load_modules_is_named(guest: Machine, helper: str) -> None:
     need = BY_NAME["kind-dummy"]
     unload(guest, need)
-    guest.sh("sysctl -q -w kernel.modprobe=/sbin/none")
+    guest.sh('sysctl -q -w kernel.modprobe="$1"', helper)
     try:
         assert need.symptom in said(guest, need)
         verdict, findings = diagnose(guest, need)

@@ -179,28 +179,36 @@ def hindrance(
     Source: kmod, tools/modprobe.c and libkmod/libkmod-module.c.
     """
     soft: Optional[str] = None
+    redirected = _redirections(rules, index, module, aliases)
     chain = {module, *(name for name in index.needed_by(module) if name not in loaded)}
     for rule in rules:
         command, names = rule.words[0], rule.words[1:]
         subject = plain_name(names[0]) if names else ""
         if command == "module_blacklist" and subject in chain:
             return rule.text, True
-        if command == "install" and subject in chain and _refuses(names[1:]):
+        if command == "install" and subject in chain and only_pretends(names[1:]):
             return rule.text, True
-        redirected = command == "alias" and len(names) > 1 and _redirects(names, module, aliases, index)
-        if redirected or (command == "blacklist" and subject == module):
+        if rule in redirected or (command == "blacklist" and subject == module):
             soft = soft or rule.text
     return soft, False
 
 
-def _refuses(words: Sequence[str]) -> bool:
-    """Whether the command of an install line only pretends to load the module."""
+def only_pretends(words: Sequence[str]) -> bool:
+    """Whether a command that is to load a module, of an install line or the kernel's own, only pretends to."""
     return bool(words) and words[0].rstrip(";") in _REFUSING
 
 
-def _redirects(names: Sequence[str], module: str, aliases: Collection[str], index: ModuleIndex) -> bool:
-    """Whether an alias line leads what the kernel asks for to what there is not ("alias net-pf-10 off")."""
-    pattern, target = plain_name(names[0]), plain_name(names[1])
-    if target == module or index.listed_file(target) or target in index.builtins:
-        return False
-    return any(fnmatch.fnmatchcase(plain_name(alias), pattern) for alias in aliases)
+def _redirections(rules: Sequence[Rule], index: ModuleIndex, module: str, aliases: Collection[str]) -> list[Rule]:
+    """The alias lines that lead what the kernel asks for to what has it not ("alias net-pf-10 off"). None where one
+    leads to what has it: all are followed, and what depmod lists no longer counts (measured with kmod 34).
+    """
+    found = [rule for rule in rules if rule.words[0] == "alias" and len(rule.words) > 2 and _asks(rule, aliases)]
+    targets = {plain_name(rule.words[2]) for rule in found}
+    wanted = {plain_name(alias) for alias in aliases}
+    if module in targets or any(wanted & {plain_name(one) for one in index.aliases_of(name)} for name in targets):
+        return []
+    return found
+
+
+def _asks(rule: Rule, aliases: Collection[str]) -> bool:
+    return any(fnmatch.fnmatchcase(plain_name(alias), plain_name(rule.words[1])) for alias in aliases)

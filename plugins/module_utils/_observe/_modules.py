@@ -23,6 +23,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._depm
     ModuleIndex,
     Rule,
     hindrance,
+    only_pretends,
     plain_name,
     read_rules,
 )
@@ -200,12 +201,12 @@ class RunningKernel:
 
     @cached_property
     def _helper_there(self) -> bool:
-        """Whether the program exists that the kernel calls to load a module on demand."""
+        """Whether the program that the kernel calls to load a module on demand exists, and is none like /bin/false."""
         try:
             path = read_bytes(HELPER).decode("utf-8", "surrogateescape").strip()
         except OSError:
             return True  # Then it is not known to be missing.
-        return bool(path) and os.path.exists(path)
+        return os.path.exists(path) and not only_pretends([path])
 
     def _of_configuration(self, need: Need) -> Optional[KernelModule]:
         """From the kernel's configuration: what is not set is neither built in nor a module of this kernel's own."""
