@@ -219,12 +219,12 @@ class TunDevice:
 @dataclass(frozen=True)
 class Radio:
     """The switch of the radio of a wireless link (rfkill): its name, such as rfkill0, and whether software or a switch
-    of the machine blocks it.
+    of the machine blocks it, None where that could not be read.
     """
 
     name: str
-    soft: bool = False
-    hard: bool = False
+    soft: Optional[bool] = False
+    hard: Optional[bool] = False
 
 
 @dataclass(frozen=True)

@@ -188,10 +188,10 @@ ansible_facts:
                       description: Its name, such as V(rfkill0).
                       type: str
                     soft:
-                      description: Whether software blocks it.
+                      description: Whether software blocks it, null if that could not be read.
                       type: bool
                     hard:
-                      description: Whether a switch of the machine blocks it.
+                      description: Whether a switch of the machine blocks it, null if that could not be read.
                       type: bool
                 function:
                   description: >-
@@ -289,6 +289,7 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._hardware import mark_hardware
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import observe_links
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import PYROUTE2_ARGUMENTS, require_pyroute2
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen, to_plain
@@ -297,6 +298,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
 def read_namespace(netns: Optional[str], interfaces: list[str], unseen: list[Unseen]) -> dict[str, Any]:
     """One entry of the result: the links that were asked for, and the routes through them."""
     links, routes = observe_links(netns, unseen)
+    mark_hardware(links, unseen)
     if interfaces:
         links = [link for link in links if {link.name, *link.altnames} & set(interfaces)]
         names = {link.name for link in links}

@@ -81,6 +81,11 @@ def scene_rfkill() -> dict[str, Any]:
         seen["address"] = look(
             pid, first, ["ip", "link", "set", first, "address", "02:00:00:00:00:77"], mac="02:00:00:00:00:77"
         )
+        os.rename("/dev/rfkill", "/dev/rfkill.away")
+        seen["no device"] = look(pid, first, ["ip", "link", "set", first, "up"])
+        seen["no device facts"] = module("link_facts", interfaces=[first])["ansible_facts"]["netlink_links"]
+        seen["no device change"] = module("link_state", check=True, links=[{"name": first, "mtu": 1400}])
+        os.rename("/dev/rfkill.away", "/dev/rfkill")
         seen["route"] = look(
             pid,
             first,
@@ -163,7 +168,7 @@ SCENES = {"rfkill": scene_rfkill, "mode": scene_mode, "sriov": scene_sriov}
 
 
 def main() -> None:
-    for name in ("diagnosis_info", "link_facts"):
+    for name in ("diagnosis_info", "link_facts", "link_state"):
         importlib.import_module(MODULES + name)  # Once, before module() forks: imports are slow in the guest.
     importlib.import_module("pyroute2")
     seen: dict[str, Any] = {"kernel": os.uname().release}

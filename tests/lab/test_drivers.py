@@ -68,6 +68,17 @@ def test_a_radio_is_followed_to_another_network_namespace(seen: Any) -> None:
     assert seen["rfkill"]["away link"]["radio"]["soft"]
 
 
+def test_a_switch_that_cannot_be_read_is_said_and_hides_nothing_else(seen: Any) -> None:
+    scene = seen["rfkill"]
+    assert said(scene["no device"]) == ("unknown", BLOCKED[1], ERFKILL)
+    assert scene["no device"]["findings"][0]["certainty"] == "possible"
+    facts = scene["no device facts"]
+    assert facts["unseen"] == [{"source": "/dev/rfkill", "reason": "ENOENT"}]
+    (link,) = facts["namespaces"][0]["links"]
+    assert (link["radio"]["soft"], link["radio"]["hard"]) == (None, None)
+    assert scene["no device change"]["changed"]
+
+
 def test_a_route_over_a_blocked_radio_gets_no_remedy_that_would_fail(seen: Any) -> None:
     look = seen["rfkill"]["route"]
     assert said(look) == ("refused", [("link_state", "down")], "Error: Device for nexthop is not up.")

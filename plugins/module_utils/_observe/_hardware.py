@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import inside_netns
+from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Link, Radio, Unseen, VirtualFunction
 
 RTEXT_FILTER_VF = 1
@@ -25,24 +26,28 @@ MOST_SWITCHES = 1024
 INITIAL = "/proc/1/ns/net"
 
 
-def mark_hardware(links: list[Link], pyroute2: Any, unseen: list[Unseen], root: str = "/") -> None:
-    """Set Link.radio and Link.function of the links of one network namespace, in which they were read."""
+def mark_hardware(links: list[Link], unseen: list[Unseen], root: str = "/") -> None:
+    """Set Link.radio and Link.function of the links that observe_links() found."""
+    if not any(link.device for link in links):
+        return
     radios = read_radios(unseen, root)
     for link in links:
         own = radios.get(link.device or "", [])
-        link.radio = own[0] if len({(radio.soft, radio.hard) for radio in own}) == 1 else None
-        if own and link.radio is None:
+        link.radio = own[0] if own else None
+        if len({(radio.soft, radio.hard) for radio in own}) > 1:
+            link.radio = Radio(own[0].name, None, None)
             unseen.append(Unseen(f"the radio of {link.name}", f"{link.device} has several, and not all are blocked"))
     functions = {link.index: found for link in links if (found := physical_of(link.device, root))}
-    if not functions:
+    pyroute2 = load_pyroute2() if functions else None
+    if pyroute2 is None:
         return
     # The card may be in the namespace of the host, while a virtual function was given to a container.
     try:
         with inside_netns(INITIAL), pyroute2.IPRoute() as netlink:
             cards = _cards(netlink, {card for card, _number in functions.values()})
     except (OSError, pyroute2.NetlinkError) as error:
-        number: int = getattr(error, "errno", None) or getattr(error, "code", 0)
-        unseen.append(Unseen(f"virtual functions, rtnetlink of {INITIAL}", errno_name(number)))
+        code = error.errno if isinstance(error, OSError) else error.code
+        unseen.append(Unseen(f"virtual functions, rtnetlink of {INITIAL}", errno_name(code or 0)))
         return
     for link in links:
         card, number = functions.get(link.index, ("", -1))
@@ -64,12 +69,15 @@ def read_radios(unseen: list[Unseen], root: str = "/") -> dict[str, list[Radio]]
         states = radio_states(_read_events(device))
     except OSError as error:
         unseen.append(Unseen(device, errno_name(error.errno or 0)))
-        return {}
+        states = {}
     for name in names:
         # .../DEVICE/ieee80211/phyN/rfkillN
-        parts = os.readlink(os.path.join(place, name)).split("/")
-        if len(parts) > 4 and parts[-3] == "ieee80211" and name in states:
-            radios.setdefault(parts[-4], []).append(states[name])
+        try:
+            parts = os.readlink(os.path.join(place, name)).split("/")
+        except OSError:
+            continue  # It is gone by now.
+        if len(parts) > 4 and parts[-3] == "ieee80211":
+            radios.setdefault(parts[-4], []).append(states.get(name, Radio(name, None, None)))
     return radios
 
 

@@ -172,11 +172,6 @@ def observe_links(netns_path: Optional[str], unseen: list[Unseen]) -> tuple[list
         return [], []
     if managed_here:
         mark_managers(links)
-    if any(link.device for link in links):
-        # Imported here: most runs see no link of a card.
-        from ansible_collections.netlink.remediation.plugins.module_utils._observe._hardware import mark_hardware
-
-        mark_hardware(links, pyroute2, unseen)
     return links, routes
 
 

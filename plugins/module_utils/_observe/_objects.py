@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._hardware import mark_hardware
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import observe_links
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import OWN_NETNS, netns_inode
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl import observe_sysctls
@@ -49,6 +50,7 @@ def _links_of(state: State, path: str, name: Optional[str]) -> bool:
         links, routes = observe_links(path, state.unseen)
         if len(state.unseen) == before:
             namespace.links, namespace.routes = links, routes
+            mark_hardware(links, state.unseen)
     return any(name == link.name or name in link.altnames for link in namespace.links or [])
 
 

@@ -37,13 +37,17 @@ def judge(subject: Subject) -> list[Finding]:
 def _radio(subject: Subject, link: Link) -> Optional[Finding]:
     """cfg80211 refuses to set a link up whose radio is blocked; blocking one that is up sets it down."""
     radio = link.radio
-    if radio is None or not (radio.soft or radio.hard) or "UP" in link.flags:
+    if radio is None or "UP" in link.flags or (radio.soft, radio.hard) == (False, False):
         return None
-    if radio.hard:
-        how = "a switch of the machine"
+    known = bool(radio.soft or radio.hard)
+    if not known:
+        summary = f"Whether the radio of {link.name} is switched off could not be read; if it is, that answers ERFKILL."
+        advice = f"See whether rfkill list has {radio.name} blocked."
+    elif radio.hard:
+        summary = _off(link, "a switch of the machine")
         advice = "Turn the switch or the key of the machine on that blocks its radio (rfkill list shows it)."
     else:
-        how = "software"
+        summary = _off(link, "software")
         advice = (
             f"Run rfkill unblock {radio.name.removeprefix('rfkill')}, and find what blocks it: systemd-rfkill keeps "
             "the block over a reboot."
@@ -52,14 +56,23 @@ def _radio(subject: Subject, link: Link) -> Optional[Finding]:
         CAUSE,
         "rfkill",
         gate="object",
-        certainty="likely",
-        summary=f"The radio of {link.name} is switched off by {how}, so setting it up answers ERFKILL.",
+        certainty="likely" if known else "possible",
+        effect="refuses" if known else "may_refuse",
+        summary=summary,
         evidence=[
-            Evidence("/dev/rfkill", f"{radio.name}: soft {int(radio.soft)}, hard {int(radio.hard)}"),
+            Evidence("/dev/rfkill", f"{radio.name}: soft {_told(radio.soft)}, hard {_told(radio.hard)}"),
             Evidence(f"net:[{subject.net_ns}]", f"{link.name} <{','.join(link.flags)}>"),
         ],
         advice=advice,
     )
+
+
+def _off(link: Link, how: str) -> str:
+    return f"The radio of {link.name} is switched off by {how}, so setting it up answers ERFKILL."
+
+
+def _told(blocked: Optional[bool]) -> str:
+    return "unread" if blocked is None else str(int(blocked))
 
 
 def _address(subject: Subject, link: Link) -> Optional[Finding]:

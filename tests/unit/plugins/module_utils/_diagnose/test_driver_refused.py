@@ -70,6 +70,13 @@ def test_a_radio_that_is_switched_off_is_not_set_up(radio, by, advice):
     assert by in found.summary and advice in found.advice and found.remedy is None
 
 
+def test_a_radio_whose_switch_was_not_read_is_no_proof_of_either():
+    verdict, (found,) = judged(wireless(Radio("rfkill3", None, None)))
+    assert (verdict, found.reason, found.certainty) == ("unknown", "rfkill", "possible")
+    assert found.evidence[0].text == "rfkill3: soft unread, hard unread"
+    assert judged(wireless(Radio("rfkill3", None, None), "UP")) == ("allowed", [])
+
+
 @pytest.mark.parametrize(
     ("link", "workload"),
     [

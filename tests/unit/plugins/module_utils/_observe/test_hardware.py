@@ -42,14 +42,20 @@ def test_a_radio_is_found_by_the_device_of_its_link(radios):
     assert unseen == []
 
 
-def test_of_several_radios_that_differ_none_is_taken(radios):
+def test_of_several_radios_that_differ_none_is_taken_for_the_links_own(radios):
     links = [Link(1, "wlan0", device="hwsim0"), Link(2, "wlan1", device="0000:03:00.0"), Link(3, "lo")]
     unseen = []
-    _hardware.mark_hardware(links, None, unseen, radios)
-    assert [link.radio for link in links] == [Radio("rfkill1"), None, None]
+    _hardware.mark_hardware(links, unseen, radios)
+    assert [link.radio for link in links] == [Radio("rfkill1"), Radio("rfkill2", None, None), None]
     assert [(item.source, item.reason) for item in unseen] == [
         ("the radio of wlan1", "0000:03:00.0 has several, and not all are blocked")
     ]
+
+
+def test_links_without_hardware_look_for_none(radios):
+    links, unseen = [Link(1, "lo"), Link(2, "veth0")], []
+    _hardware.mark_hardware(links, unseen, radios + "/gone")
+    assert unseen == [] and [link.radio for link in links] == [None, None]
 
 
 def test_a_switch_that_cannot_be_read_is_unseen(tmp_path):
@@ -57,8 +63,8 @@ def test_a_switch_that_cannot_be_read_is_unseen(tmp_path):
     place.mkdir(parents=True)
     unseen = []
     assert _hardware.read_radios(unseen, str(tmp_path)) == {} and unseen == []
-    (place / "rfkill0").symlink_to("../../devices/x/ieee80211/phy0/rfkill0")
-    assert _hardware.read_radios(unseen, str(tmp_path)) == {}
+    (place / "rfkill0").symlink_to("../../devices/pci/x/ieee80211/phy0/rfkill0")
+    assert _hardware.read_radios(unseen, str(tmp_path)) == {"x": [Radio("rfkill0", None, None)]}
     assert [(item.source, item.reason) for item in unseen] == [(str(tmp_path / "dev/rfkill"), "ENOENT")]
 
 
