@@ -39,7 +39,7 @@ def domains(selinux_guest: Machine) -> Iterator[None]:
     guest = selinux_guest
     rules = {case.name: case.rules for case in [*BROKEN, *HEALTHY]}
     confine_selinux(guest, {**rules, "sefine": rules["sefine"] + LOCKED_CIL}, "labcases")
-    for case in BROKEN:
+    for case in [*BROKEN, *HEALTHY]:
         guest.sh('cat "$(readlink -f "$(command -v "$1")")" > "$2"', case.program, client(case.name))
     guest.sh("modprobe tun")
     guest.write(MOVED_DAEMON, DAEMON)
