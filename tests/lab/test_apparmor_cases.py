@@ -18,6 +18,7 @@ import ansible
 import pytest
 from apparmor_situations import (
     ADMIN,
+    ATTACHED,
     BROKEN,
     CLIENTS,
     DGRAM,
@@ -138,6 +139,16 @@ def test_the_rule_that_is_missing_is_named_and_added(
         assert differences(untouched, apparmor_guest.snapshot()) == [], "the diagnosis changed the host"
 
 
+@pytest.mark.parametrize("case", [AppArmorCase("no-record", f"{ADMIN} {DGRAM}", way=ATTACHED)], ids=by_name)
+def test_what_a_script_opens_is_not_known_where_no_record_is_looked_at(
+    apparmor_guest: Machine, program: Program
+) -> None:
+    assert "Cannot open netlink socket" in program.said()
+    result = apparmor_guest.diagnose(program.workload)
+    assert result["workloads"][0]["verdict"] == "unknown", result
+    assert [(one["reason"], one["effect"]) for one in result["findings"]] == [("network_rule", "may_refuse")]
+
+
 def place_of(machine: Machine, rule: str) -> str:
     """FILE:LINE of a rule of the profile."""
     line = machine.sh('grep -n -x -F "  $1" "$2"', rule, FILE).partition(":")[0]
@@ -169,7 +180,7 @@ def mend_and_take_back(
     real = machine.module("apparmor_rules", **call)
     assert (real["changes"], real["diff"]) == (preview["changes"], preview["diff"])
 
-    fixed = machine.diagnose(program.workload)
+    fixed = machine.diagnose(program.workload, evidence_hours=1)
     assert [finding for finding in fixed["findings"] if finding["effect"] != "none"] == [], fixed
     assert fixed["workloads"][0]["verdict"] == "allowed", fixed
     assert program.said(anew=True) == "ok"
