@@ -49,9 +49,12 @@ OWN_RECEIPTS = [
 HOSTS = ["tests/cases/test_units.py", "tests/cases/test_containers.py"]
 UNITS = ["tests/lab/test_unit_dropin.py", "tests/lab/test_unit_facts.py"]
 CONTAINERS = ["tests/lab/test_container_capabilities.py", "tests/lab/test_container_facts.py"]
-# Cases on guests with a security module, one guest for each of the two.
+# Cases on guests with a security module, one guest for each of the two; first what says that it is one.
 APPARMOR, SELINUX = (
-    sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(f"tests/lab/test_{name}*.py"))
+    sorted(
+        (str(path.relative_to(ROOT)) for path in ROOT.glob(f"tests/lab/test_{name}*.py")),
+        key=lambda path: (not path.endswith("_guest.py"), path),
+    )
     for name in ("apparmor", "selinux")
 )
 DRIVERS = "tests/lab/test_drivers.py"
