@@ -80,6 +80,8 @@ class Program:
         if case.way != EXECUTED:
             settings = [f"AppArmorProfile={NAME}"] if case.way == NAMED else []
             shell = "/bin/sh " if case.way == NAMED else ""
+            # systemd has it started a moment before it has its label: said() waits for what it writes.
+            machine.sh('rm -f "/run/$1".*', NAME)
             serve(machine, UNIT, f"{shell}{client(NAME)}-daemon", *settings, *case.settings)
             self.workload = {"unit": f"{UNIT}.service", **case.workload}
 
