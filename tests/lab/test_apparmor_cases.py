@@ -273,7 +273,11 @@ def test_a_profile_that_an_engine_makes_anew_is_judged_by_the_kernel_and_left_al
     assert found["policy_owner"] == "container engine" and found["advice"]
 
 
-STACK = f"profile {NAME} {{ file, network, capability, }} profile {NAME}-2 {{ file, network, capability net_raw, }}"
+# Without signal, systemd could not end it.
+STACK = (
+    f"profile {NAME} {{ file, network, signal, capability, }} "
+    f"profile {NAME}-2 {{ file, network, signal, capability net_raw, }}"
+)
 
 
 def test_each_profile_of_a_stack_is_asked_and_the_one_that_refuses_is_named(apparmor_guest: Machine) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -407,10 +408,14 @@ DYING = "test -e /run/w.ok && exec sleep 1000; echo cannot work with this; exit 
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ("", "w.service started and did not stay up (exit-code, status 7)"),
-        ("Restart=always\nRestartSec=1ms", "w.service ended soon after its start and was started again"),
-        ("Type=oneshot\nRemainAfterExit=yes", "w.service does not start (exit-code, status 7)"),
-        ("Type=notify\nTimeoutStartSec=5", "w.service does not start (exit-code, status 7)"),
+        ("", r"w.service started and did not stay up \(exit-code, status 7\)"),
+        # A busy host may be looked at in the millisecond between the two runs.
+        (
+            "Restart=always\nRestartSec=1ms",
+            "w.service (ended soon after its start and was started again|started and did)",
+        ),
+        ("Type=oneshot\nRemainAfterExit=yes", r"w.service does not start \(exit-code, status 7\)"),
+        ("Type=notify\nTimeoutStartSec=5", r"w.service does not start \(exit-code, status 7\)"),
     ],
     ids=["simple", "flapping", "oneshot", "notify"],
 )
@@ -425,7 +430,7 @@ def test_a_unit_that_does_not_come_up_is_given_back_its_files_and_started_with_t
     result = host.module(
         "unit_dropin", units=[{"unit": "w", "settings": {"Service": {"User": "daemon"}}}], accept=["restart"]
     )
-    assert result["failed"] and why in result["msg"], result["msg"]
+    assert result["failed"] and re.search(why, result["msg"]), result["msg"]
     assert "its journal: cannot work with this" in result["msg"]
     assert "what was done before it was taken back" in result["msg"] and "\n" not in result["msg"]
     assert host.snapshot() == before
