@@ -31,7 +31,7 @@ def host(request: pytest.FixtureRequest, places: Path) -> Iterator[Host]:
 @pytest.fixture(autouse=True)
 def fresh(host: Host) -> Iterator[None]:
     """A journal without a line of the tests before."""
-    host.sh("journalctl --quiet --rotate; journalctl --quiet --vacuum-time=1s 2>/dev/null; sleep 1")
+    host.sh("journalctl --quiet --rotate; sleep 1.1; journalctl --quiet --vacuum-time=1s 2>/dev/null")
     yield
     host.run(["sh", "-c", "systemctl stop u; docker rm -f box; podman rm -f box"])
     host.sh("rm -rf /etc/systemd/system/u.service*; systemctl daemon-reload; systemctl reset-failed")

@@ -35,7 +35,7 @@ def host(request: pytest.FixtureRequest, places: Path) -> Iterator[Host]:
 @pytest.fixture(autouse=True)
 def fresh(host: Host) -> Iterator[None]:
     """A journal without a line of the tests before, and none of their services."""
-    host.sh("journalctl --quiet --rotate; journalctl --quiet --vacuum-time=1s 2>/dev/null; sleep 1")
+    host.sh("journalctl --quiet --rotate; sleep 1.1; journalctl --quiet --vacuum-time=1s 2>/dev/null")
     yield
     host.run(["sh", "-c", "systemctl stop vpn other; docker rm -f box"])
     host.sh("rm -rf /etc/systemd/system/vpn* /etc/systemd/system/other*; systemctl daemon-reload")
