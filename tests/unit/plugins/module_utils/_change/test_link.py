@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -67,6 +68,16 @@ def picture() -> Any:
     return ["UP" in link["flags"], link["mtu"], addresses, routes]
 
 
+def wait_for(true: Callable[[], bool]) -> None:
+    """Until it holds, for 5 s at most: the kernel brings routes of IPv6 a moment after their address or link."""
+    deadline = time.monotonic() + 5
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+LOCAL = {"2001:db8::1", "2001:db8::2", "fe80::1"}  # destinations of the routes that furnish() need not ask for
+
+
 def furnish() -> None:
     """Addresses and routes of all sorts on v0, with no wait for duplicate address detection."""
     settings = [f"net.ipv6.conf.{name}.accept_dad=0" for name in ("all", "default", "v0")]
@@ -86,6 +97,7 @@ def furnish() -> None:
     ip("route", "add", "10.99.0.8", "via", "inet6", "2001:db8::9", "dev", "v0")
     ip("-6", "route", "add", "default", "via", "2001:db8::9", "metric", "77")
     ip("-6", "route", "add", "2001:db8:5::/48", "dev", "v0", "src", "2001:db8::1")
+    wait_for(lambda: LOCAL.issubset(item["dst"] for item in ip_json("-6", "route", "show", "table", "local")))
 
 
 ENTRIES: list[dict[str, Any]] = [
@@ -125,10 +137,7 @@ def test_the_result_is_the_predicted_one_and_revert_gives_back_what_ip_showed(en
     recorded = _link.LinkChange.from_record(json.loads(json.dumps(change.record())))
     recorded.write(recorded.before)
     assert recorded.read() == change.before
-    # The kernel brings some routes of IPv6 a moment after their address or link.
-    deadline = time.monotonic() + 3
-    while picture() != pictured and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: picture() == pictured)
     assert picture() == pictured
 
 
