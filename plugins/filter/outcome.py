@@ -108,7 +108,7 @@ from typing import Any, Callable, Optional
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._outcome import judge_outcome
-from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._arguments import (
     decode_calls,
     decode_findings,

@@ -138,7 +138,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._pla
     make_plan,
     name_again,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._arguments import (
     decode_calls,
     decode_findings,

@@ -55,7 +55,7 @@ from typing import Any, Callable, Optional
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Finding
 from ansible_collections.netlink.remediation.plugins.plugin_utils._arguments import decode_findings, decode_plans
 from ansible_collections.netlink.remediation.plugins.plugin_utils._plain import plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._report import unseen_lines, verdict_lines

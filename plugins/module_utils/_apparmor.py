@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Profile, ProfileRule
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Profile, ProfileRule
 from ansible_collections.netlink.remediation.plugins.module_utils._tools import begins_tool, classify_tool
 
 # The profile that Ubuntu's kernel gives to programs without one when they make a user namespace.

@@ -23,15 +23,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._insi
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import read_map
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_process
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._subids import observe_subordinate_ids
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Container,
-    Credentials,
-    IdRange,
-    Process,
-    Seccomp,
-    Unseen,
-    to_plain,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, Seccomp
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, IdRange, Process, Unseen
 
 SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 SECCOMP_MODES = ("none", "strict", "filter")

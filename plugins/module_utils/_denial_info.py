@@ -16,7 +16,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._commands impo
 from ansible_collections.netlink.remediation.plugins.module_utils._evidence import read_denials
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials import SOURCES
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._audit_log import AUDIT_LOG
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 LONGEST_WATCH = 3600
 UNITS_OF_TIME = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

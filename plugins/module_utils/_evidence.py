@@ -10,7 +10,8 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials import SOURCES, Ask, read
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._audit_log import AUDIT_LOG
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 _RECORDS = ("apparmor_", "selinux_", "seccomp_log", "module_probe")
 

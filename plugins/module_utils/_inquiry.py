@@ -18,14 +18,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import run, use
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import NotThereError, collect
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._grants import read_grants
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     NO_PYROUTE2,
     OPERATIONS,
     SNAPSHOT_SCHEMA,
     State,
     Unseen,
-    from_plain,
-    to_plain,
 )
 
 if TYPE_CHECKING:

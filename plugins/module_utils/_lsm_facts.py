@@ -12,12 +12,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._apparmor impo
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._executables import read_executable
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._host import observe_host
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._login import login_credentials
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 from ansible_collections.netlink.remediation.plugins.module_utils._process_facts import (
     absolute,
     identity,
     read_processes,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Workload, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Workload
 
 
 def lsm_facts(options: dict[str, Any]) -> dict[str, Any]:

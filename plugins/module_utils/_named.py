@@ -15,14 +15,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._req
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._imitate import Context
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import probe
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Denial,
-    Process,
-    State,
-    Unseen,
-    Workload,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Unseen, Workload
 
 MOST_HOURS = 24 * 366
 MOST_RECORDS = 20  # of one workload

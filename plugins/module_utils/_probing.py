@@ -18,7 +18,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._host
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._login import login_credentials
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._probe import PROBES, Context, probe
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_process
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Probe, Unseen, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Probe
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Unseen
 
 ARGUMENTS: dict[str, Any] = {
     "pid": {"type": "int"},

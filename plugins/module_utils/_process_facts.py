@@ -33,13 +33,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sockets import netlink_holders
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._subids import observe_subordinate_ids
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Credentials,
-    Executable,
-    Process,
-    Unseen,
-    to_plain,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Executable
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Process, Unseen
 
 SETS = ("effective", "permitted", "inheritable", "bounding", "ambient")
 

@@ -18,7 +18,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     capability_names,
     errno_name,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive
 
 DROP_IN = "50-netlink-remediation.conf"  # the name of our drop-ins, of units and quadlets
 

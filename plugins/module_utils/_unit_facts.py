@@ -20,7 +20,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._unit
     observe_units,
     units_of_user,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Unit, Unseen, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import as_shown, effective
 
 # The section of the directives of systemd.exec(5) in the units that start something.

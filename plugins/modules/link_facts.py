@@ -291,8 +291,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._hardware import mark_hardware
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import observe_links
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import PYROUTE2_ARGUMENTS, require_pyroute2
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 
 def read_namespace(netns: Optional[str], interfaces: list[str], unseen: list[Unseen]) -> dict[str, Any]:

@@ -161,7 +161,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysc
     is_drifted,
     observe_sysctls,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import Call, Plan
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, from_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain
 from ansible_collections.netlink.remediation.plugins.plugin_utils._plain import plain
 
 

@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._outcome import Outcome, Result
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import Plan
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Finding
 
 LINE = 400
 # Text that YAML reads as the same text without quotes, inside brackets too.

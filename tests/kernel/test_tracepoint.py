@@ -20,7 +20,8 @@ import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._tracefs import TraceError, instance, tracefs
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._tracepoint import EVENT, Live, watch
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 PYTHON = "/usr/bin/python3"  # one that other uids may run
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]

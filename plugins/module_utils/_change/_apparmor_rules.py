@@ -58,7 +58,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._prof
     loaded_modes,
     matches,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Profile, ProfileRule, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Profile, ProfileRule
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 _ENABLED = "/sys/module/apparmor/parameters/enabled"
 _NEW_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")

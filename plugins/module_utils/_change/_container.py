@@ -26,7 +26,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._recei
 from ansible_collections.netlink.remediation.plugins.module_utils._change._transaction import run_changes
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import use
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._containers import observe_containers
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 # Who defines a container -> who can change it there; for all others there is advice.
 _OWNERS = {"compose": plan_compose, "quadlet": plan_quadlets, "lxc": plan_lxc}

@@ -36,7 +36,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import run
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import capability_mask, capability_names
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container
 
 # What containerd and docker give to a container whose security context adds and drops nothing.
 _USUAL = capability_mask(

@@ -16,7 +16,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     capability_mask,
     capability_names,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container
 
 ANEW = "it is down meanwhile, connections to it break, and what it wrote outside of its volumes is lost"
 

@@ -16,7 +16,7 @@ from typing import Callable, Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._change import ChangeError
 from ansible_collections.netlink.remediation.plugins.module_utils._change._dropin_wish import LIFTS, Wish
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES, capability_names
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
     DROP_IN,
     NETLINK_CALLS,

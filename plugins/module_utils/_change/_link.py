@@ -30,8 +30,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._link
     read_links,
     read_routes,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Address, Link, Route
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Address, Link, Route
 
 State = dict[str, Any]
 

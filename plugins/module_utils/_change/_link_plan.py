@@ -32,7 +32,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._link 
     subnet,
     surplus_addresses,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Link, Route
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Link, Route
 
 MINIMUM_MTU = {"inet": 68, "inet6": 1280}
 STACKED = ("vlan", "macvlan", "macvtap")  # kinds whose MTU must not exceed that of the link below

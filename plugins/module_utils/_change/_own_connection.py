@@ -15,7 +15,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._link 
     route_text,
     surplus_addresses,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Link
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Link
 
 
 @dataclass

@@ -32,7 +32,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._path 
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._result import displayable
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
-from ansible_collections.netlink.remediation.plugins.module_utils._state import from_plain, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
 
 STATE_DIRECTORY = "/var/lib/netlink-remediation"
 LOCK_SECONDS = 60.0

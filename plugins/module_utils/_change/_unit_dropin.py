@@ -53,7 +53,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_credentials
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._rewriters import systemd_version
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import observe_units
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Unit, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import DROP_IN, FILTERS
 
 UNITS = "/etc/systemd/system"

@@ -21,7 +21,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
     STATE_OPERATIONS,
     Subject,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, State, Unseen, Workload
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._state import State, Unseen, Workload
 
 # The order breaks ties between findings of the same gate; _catalogue.py has all causes.
 PRIVILEGE = (foreign_netns, file_capability_void, missing_capability, userns_restricted)

@@ -9,7 +9,8 @@ import shlex
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container
 
 # Owners whose definition the module container_capabilities can change.
 CHANGEABLE = ("compose", "quadlet", "lxc")

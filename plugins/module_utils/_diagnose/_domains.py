@@ -9,12 +9,12 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import GATES, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAPABILITIES
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Domain, KernelModule
 from ansible_collections.netlink.remediation.plugins.module_utils._selinux import (
     MODULE_REQUEST,
     Check,
     checks_of,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Domain, KernelModule
 
 
 def has_selinux(subject: Subject) -> bool:

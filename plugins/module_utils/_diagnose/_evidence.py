@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Process, State, Workload
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Workload
 
 # What ties a denial to a workload, the strongest first.
 TIES = ("pid", "executable", "unit", "container", "label")

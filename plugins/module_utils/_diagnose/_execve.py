@@ -20,7 +20,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     CAP_SETUID,
     FileCapability,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Executable, Guard, IdRange
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Executable, Guard
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, IdRange
 
 SECBIT_NOROOT = 1 << 0
 SECBIT_KEEP_CAPS = 1 << 4

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Seccomp, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive, Seccomp, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
     FILTERS,
     NETLINK_CALLS,

@@ -20,8 +20,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._pla
     describe_starts,
     pending_workloads,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Finding
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import FILE_CAPABILITY_XATTR
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import DROP_IN
 
 # The modules that leave the receipts of a role.

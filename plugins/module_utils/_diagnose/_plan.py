@@ -19,7 +19,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._mer
     ConflictError,
     merge_variables,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Finding
 
 # In the order in which they are applied, which is that of the catalogue of causes.
 ROLES = (

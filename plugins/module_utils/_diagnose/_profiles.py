@@ -20,7 +20,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._apparmor impo
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_ADMIN, CAPABILITIES
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Probe, Profile, ProfileRule
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial, Probe, Profile, ProfileRule
 
 UNCONFINED = "unconfined"
 SOCKET_TYPES = ("raw", "dgram")

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Evidence, Finding, Process
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Process
 
 TICKS = 100  # a second in the times of /proc on every architecture that Linux runs on today (USER_HZ)
 CITED = 2  # records of a security module that a finding repeats

@@ -9,7 +9,8 @@ import ipaddress
 import re
 from typing import Any, Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, RouteRequest, Workload
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import RouteRequest
+from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, Workload
 
 KINDS = ("pid", "executable", "unit", "container")
 _KEYS = (

@@ -10,8 +10,9 @@ from typing import Any, Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import Blocked, unit_filter
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._void import find_void
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAPABILITIES
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Evidence, Remedy, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
     DROP_IN,
     capability_set,

@@ -19,26 +19,26 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._pre
     Decision,
     decide,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
     CAP_SYS_ADMIN,
     CAPABILITIES,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import (
     Container,
-    Credentials,
-    Evidence,
     Executable,
-    Finding,
     Link,
-    NetNamespace,
     Probe,
-    Process,
-    Remedy,
     Route,
-    State,
     Sysctl,
     Unit,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Credentials,
+    NetNamespace,
+    Process,
+    State,
     Workload,
     file_key,
 )

@@ -14,7 +14,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     FileCapability,
     parse_capability_text,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Executable
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Executable
 
 SETGID = 0o2010
 

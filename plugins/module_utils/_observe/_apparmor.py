@@ -32,7 +32,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._prof
     loaded_modes,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sockets import socket_types
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Profile, State, Unit, Unseen, Workload
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Profile, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._state import State, Unseen, Workload
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import effective, parse_exec
 
 UNCONFINED = "unconfined"

@@ -23,7 +23,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
     list_pids,
     read_bytes,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, Denial, Unseen, Workload
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, Unseen, Workload
 
 if TYPE_CHECKING:
     from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library

@@ -14,7 +14,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgro
     processes_of_container,
     processes_of_unit,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._executables import read_executable
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._host import observe_host
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._login import login_credentials
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._namespaces import (
@@ -30,7 +29,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._state import 
     Process,
     State,
     Workload,
-    file_key,
 )
 
 # Runs a command, given as words; its exit status, output and error output.
@@ -70,8 +68,7 @@ def collect(
     state.user_namespaces, state.net_namespaces = observe_namespaces(
         list(state.processes.values()), state.unseen, extra_netns_paths=[*paths, OWN_NETNS]
     )
-    _read_executables(state)
-    _read_security(state)
+    _read_programs(state)
     _read_code(state, [workload for workload in state.workloads if workload.needs])
     _read_objects(state, [workload for workload in workloads if workload.names_object])
     return state
@@ -306,41 +303,19 @@ def _read_parents(state: State) -> None:
                 state.processes[parent.pid] = parent
 
 
-def _read_executables(state: State) -> None:
-    named = {workload.executable for workload in state.workloads if workload.executable}
-    for path in sorted(named):
-        state.executables[path] = read_executable(path, state.unseen)
-    for process in list(state.processes.values()):
-        paths = [process.executable or "", *(item for item in process.arguments[1:2] if item.startswith("/"))]
-        for path in paths:
-            if path:
-                _read_file_of(state, process, path)
-
-
-def _read_file_of(state: State, process: Process, path: str) -> None:
-    """Read a file as a process sees it: under its own path where that is the same file for us, else under its own key.
-
-    In the observer's mount namespace the kernel gives paths from the observer's root, also for a chrooted process.
-    """
-    if path in state.executables or file_key(path, process.mnt_ns) in state.executables:
+def _read_programs(state: State) -> None:
+    """The executables of the workloads, and the profiles or domains that confine them."""
+    if not state.workloads:
         return
-    root = f"/proc/{process.pid}/root"
-    if process.mnt_ns == os.stat("/proc/self/ns/mnt").st_ino or _same_file(path, root + path):
-        state.executables[path] = read_executable(path, state.unseen)
-        return
-    file = read_executable(path, state.unseen, root=root)
-    file.elsewhere = True
-    state.executables[file_key(path, process.mnt_ns)] = file
+    # Imported here: an AnsiballZ payload is compiled in each run, and a host has one module of these at most.
+    from ansible_collections.netlink.remediation.plugins.module_utils._observe._executables import observe_executables
 
-
-def _read_security(state: State) -> None:
-    """The profiles and domains of the workloads, where a security module has some."""
-    # Imported here: an AnsiballZ payload is compiled in each run, and a host has one of them at most.
-    if state.workloads and "apparmor" in state.host.lsm:
+    observe_executables(state)
+    if "apparmor" in state.host.lsm:
         from ansible_collections.netlink.remediation.plugins.module_utils._observe._apparmor import observe_profiles
 
         observe_profiles(state)
-    if state.workloads and "selinux" in state.host.lsm:
+    if "selinux" in state.host.lsm:
         from ansible_collections.netlink.remediation.plugins.module_utils._observe._selinux import observe_domains
 
         observe_domains(state)
@@ -359,13 +334,6 @@ def _read_code(state: State, workloads: list[Workload]) -> None:
         if "tun" in workload.operations and not workload.unresolved:
             process = next((state.processes[pid] for pid in workload.processes if pid in state.processes), None)
             workload.device = read_tun(process, state.unseen)
-
-
-def _same_file(ours: str, theirs: str) -> bool:
-    try:
-        return os.path.samefile(ours, theirs)
-    except OSError:
-        return False
 
 
 def _read_objects(state: State, workloads: list[Workload]) -> None:

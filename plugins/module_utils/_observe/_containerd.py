@@ -24,7 +24,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._spec
     mapping,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._tasks import is_docker, states, tasks
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, ContainerOwner
 
 # Annotations of containerd's CRI plugin (internal/cri/annotations) and of nerdctl (pkg/labels).
 CRI = "io.kubernetes.cri."

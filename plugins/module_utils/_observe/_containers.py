@@ -29,7 +29,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._spec
     mapping,
     number,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 _ENGINES = (docker_places, podman_places, containerd_places, lxc_places, nspawn_places)
 

@@ -11,7 +11,7 @@ import re
 from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import capability_bit
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, ContainerOwner
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import DROP_IN
 
 # The marker of our compose overrides, and their names: compose loads the first that is there.

@@ -20,7 +20,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import open_below
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._mountinfo import parse_mountinfo
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
-from ansible_collections.netlink.remediation.plugins.module_utils._state import DeviceNode, Process, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import DeviceNode
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, Unseen
 
 TUN = "/dev/net/tun"
 TUN_DEVICE = os.makedev(10, 200)

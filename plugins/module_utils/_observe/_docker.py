@@ -34,7 +34,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._spec
     words,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._tasks import is_docker, states, tasks
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container
 
 _REMAPPED = re.compile(r"^\d+\.\d+$")  # With userns-remap, the data lies in a directory named UID.GID.
 

@@ -21,7 +21,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._mountinfo import parse_mountinfo
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Executable, Guard, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Executable, Guard
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Unseen, file_key
 
 MAX_INTERPRETERS = 5  # BINPRM_MAX_RECURSION and what exec_binprm() allows
 HEAD_SIZE = 256  # BINPRM_BUF_SIZE
@@ -38,6 +39,41 @@ RAISES = (b"\0cap_set_proc\0", b"\0capset\0", b"\0capng_apply\0")
 # Libraries and directories relative to the program (ld.so(8)).
 ORIGIN = re.compile(rb"\$(?:ORIGIN|\{ORIGIN\})[ -9;-~]{0,200}")
 RAISES_STATIC = re.compile(rb"cap_set_proc|capng_apply|unix\.Capset|\0capset\0")
+
+
+def observe_executables(state: State) -> None:
+    """Read the executables that the workloads name and that the processes of the state run, into the state."""
+    named = {workload.executable for workload in state.workloads if workload.executable}
+    for path in sorted(named):
+        state.executables[path] = read_executable(path, state.unseen)
+    for process in list(state.processes.values()):
+        paths = [process.executable or "", *(item for item in process.arguments[1:2] if item.startswith("/"))]
+        for path in paths:
+            if path:
+                _read_file_of(state, process, path)
+
+
+def _read_file_of(state: State, process: Process, path: str) -> None:
+    """Read a file as a process sees it: under its own path where that is the same file for us, else under its own key.
+
+    In the observer's mount namespace the kernel gives paths from the observer's root, also for a chrooted process.
+    """
+    if path in state.executables or file_key(path, process.mnt_ns) in state.executables:
+        return
+    root = f"/proc/{process.pid}/root"
+    if process.mnt_ns == os.stat("/proc/self/ns/mnt").st_ino or _same_file(path, root + path):
+        state.executables[path] = read_executable(path, state.unseen)
+        return
+    file = read_executable(path, state.unseen, root=root)
+    file.elsewhere = True
+    state.executables[file_key(path, process.mnt_ns)] = file
+
+
+def _same_file(ours: str, theirs: str) -> bool:
+    try:
+        return os.path.samefile(ours, theirs)
+    except OSError:
+        return False
 
 
 def read_executable(path: str, unseen: list[Unseen], root: str = "/") -> Executable:

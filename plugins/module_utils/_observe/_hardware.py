@@ -16,8 +16,9 @@ from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._links import inside_netns
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Link, Radio, VirtualFunction
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Link, Radio, Unseen, VirtualFunction
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 RTEXT_FILTER_VF = 1
 IFLA_VF_TRUST_UNKNOWN = 0xFFFFFFFF  # (__u32)-1, from drivers that have no such setting

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._cgroups import engine_of, parse_cgroup
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._host import USER_NS_INIT_INO
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._mountinfo import parse_mountinfo
@@ -18,7 +19,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
     parse_credentials,
     read_bytes,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Evidence, IdRange
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, IdRange
 
 # Inode number of the kernel's first pid namespace, include/linux/proc_ns.h.
 PID_NS_INIT_INO = 0xEFFFFFFC

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.netlink.remediation.plugins.module_utils._state import ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import ContainerOwner
 
 
 def owner_of_labels(labels: dict[str, str]) -> ContainerOwner:

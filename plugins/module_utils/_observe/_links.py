@@ -20,15 +20,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CLONE_NEWNET, errno_name
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Address, Link, Route, TunDevice
 from ansible_collections.netlink.remediation.plugins.module_utils._pyroute2 import load_pyroute2
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    NO_PYROUTE2,
-    Address,
-    Link,
-    Route,
-    TunDevice,
-    Unseen,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import NO_PYROUTE2, Unseen
 
 FAMILIES = {socket.AF_INET: "inet", socket.AF_INET6: "inet6"}
 # In the order in which iproute2 prints them; IFF_RUNNING shows as the lack of NO-CARRIER.

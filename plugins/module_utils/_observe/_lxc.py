@@ -12,13 +12,13 @@ from typing import Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import mask_of
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import USERS, Files, Place
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import (
     Container,
     ContainerOwner,
-    IdRange,
     Seccomp,
     SeccompRule,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._state import IdRange
 
 DEFAULT_PATH = "/var/lib/lxc"
 CONFIGURATION = "/etc/lxc/lxc.conf"

@@ -28,7 +28,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._depm
     read_rules,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
-from ansible_collections.netlink.remediation.plugins.module_utils._state import KernelModule, State, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import KernelModule
+from ansible_collections.netlink.remediation.plugins.module_utils._state import State, Unseen
 
 HELPER = "/proc/sys/kernel/modprobe"
 # Options of the kernel's configuration, less CONFIG_, for link kinds (drivers/net/Kconfig and others), with the module

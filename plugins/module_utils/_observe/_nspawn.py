@@ -11,7 +11,8 @@ import re
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci import mask_of
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import Files, Place
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner, IdRange
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._state import IdRange
 
 SETTINGS = ("/etc/systemd/nspawn", "/run/systemd/nspawn", "/var/lib/machines")
 MACHINES = "/var/lib/machines"

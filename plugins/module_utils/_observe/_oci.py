@@ -21,12 +21,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._spec
     word,
     words,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Container,
-    IdRange,
-    Seccomp,
-    SeccompRule,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, Seccomp, SeccompRule
+from ansible_collections.netlink.remediation.plugins.module_utils._state import IdRange
 
 SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 

@@ -10,7 +10,7 @@ import re
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import Files
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, ContainerOwner
 
 # Where quadlets lie, and what systemd's generator makes of them; the directories of users are added.
 QUADLETS = ("/etc/containers/systemd", "/run/containers/systemd", "/usr/share/containers/systemd")

@@ -33,7 +33,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._spec
     word,
     words,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, ContainerOwner
 
 STORE = "/var/lib/containers/storage"
 RUN = "/run/containers/storage"

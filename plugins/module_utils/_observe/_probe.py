@@ -29,7 +29,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._imit
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import run_joined
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import parse_credentials, read_bytes
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._requests import Answer
-from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS, Probe
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Probe
+from ansible_collections.netlink.remediation.plugins.module_utils._state import OPERATIONS
 
 __all__ = ["PROBES", "Context", "probe"]
 

@@ -25,7 +25,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._prof
     expand,
     read_policy,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Profile, ProfileRule, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Profile, ProfileRule
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 DIRECTORY = "/etc/apparmor.d"
 LOADED = "/sys/kernel/security/apparmor/profiles"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import rule_of
-from ansible_collections.netlink.remediation.plugins.module_utils._state import ProfileRule
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import ProfileRule
 
 DEEPEST = 32  # Blocks in blocks; what lies deeper is left out.
 LONGEST = 4096  # Of a name or a pattern with the values of its variables.

@@ -25,7 +25,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._file
     read_text,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl_d import names_of, parse_lines
-from ansible_collections.netlink.remediation.plugins.module_utils._state import PersistedSysctl, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import PersistedSysctl
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 _TRUE = ("1", "yes", "y", "true", "t", "on")
 

@@ -19,6 +19,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._libs
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._policy import Policy, is_context
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import command_of_unit, setting
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Domain, Executable, Transition, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._selinux import (
     CAPABILITY_CLASSES,
     MODULE_REQUEST,
@@ -26,16 +27,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._selinux impor
     checks_of,
     type_of,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Domain,
-    Executable,
-    Process,
-    State,
-    Transition,
-    Unit,
-    Workload,
-    file_key,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Workload, file_key
 
 LABEL_XATTR = "security.selinux"
 TUN = "/dev/net/tun"

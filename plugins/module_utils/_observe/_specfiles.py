@@ -23,7 +23,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._file
     open_below,
     printable,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 # A specification has 10 to 60 KB, most of it the seccomp profile; podman's list of all containers 1 KB for each.
 LONGEST = 4 << 20

@@ -24,7 +24,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysc
     read_boot,
     same_value,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Sysctl, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Sysctl
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 __all__ = [
     "NO_SUCH_KEY",

@@ -20,7 +20,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._file
     printable,
     read_text,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import PersistedSysctl, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import PersistedSysctl
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 # In order of precedence: a file name in an earlier directory hides the same name in the later ones.
 BOOT_DIRECTORIES = (

@@ -43,7 +43,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._trac
     instance,
     tracefs,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 EVENT = "capability/cap_capable"
 KILOBYTES = 512  # of buffer for each processor

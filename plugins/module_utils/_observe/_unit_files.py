@@ -24,7 +24,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._file
     read_text,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysctl_d import split_lines
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 # Where the system manager looks, in order of precedence ("systemd-analyze unit-paths").
 SYSTEM_PATH = (

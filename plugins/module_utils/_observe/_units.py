@@ -25,13 +25,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._unit
     unit_name,
     user_path,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Credentials,
-    Host,
-    Process,
-    Unit,
-    Unseen,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Host, Process, Unseen
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
     FILTERS,
     as_shown,

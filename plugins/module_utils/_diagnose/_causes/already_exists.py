@@ -18,7 +18,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
     find_link,
     find_routes,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Route
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Route
 
 CAUSE = Cause(
     "9",

@@ -21,8 +21,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._pro
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._records import CITED, as_evidence
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN, CAPABILITIES
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Profile, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Profile
 
 CAUSE = Cause(
     "3b",

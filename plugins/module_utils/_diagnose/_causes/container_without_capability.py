@@ -14,12 +14,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._con
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._void import find_void
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN, CAPABILITIES
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Container,
-    Evidence,
-    Finding,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container
 
 CAUSE = Cause(
     "2",

@@ -9,7 +9,8 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._causes.sysctl import interface_of
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Link
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Link
 
 CAUSE = Cause(
     "7",

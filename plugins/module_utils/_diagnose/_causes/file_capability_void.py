@@ -9,11 +9,11 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._void import Void, find_void
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAPABILITIES,
     format_capability_text,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._tools import classify_tool
 
 CAUSE = Cause(

@@ -9,12 +9,13 @@ from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._predicate import ABOVE
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
     CAPABILITIES,
     NETLINK_ROUTE,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, Evidence, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container
 
 CAUSE = Cause(
     "5",

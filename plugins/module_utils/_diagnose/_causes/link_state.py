@@ -15,13 +15,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._cau
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import private_network
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Evidence,
-    Finding,
-    Link,
-    Remedy,
-    Route,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Link, Route
 
 CAUSE = Cause(
     "6",

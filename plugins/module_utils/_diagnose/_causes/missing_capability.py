@@ -10,19 +10,14 @@ from typing import Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import after_start
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._void import find_void
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import (
     CAP_NET_ADMIN,
     CAPABILITIES,
     NETLINK_ROUTE,
     capability_names,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Evidence,
-    Executable,
-    Finding,
-    Remedy,
-    Unit,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Executable, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._tools import classify_tool, is_launcher
 
 CAUSE = Cause(

@@ -23,14 +23,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._dev
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import evidence, unit_remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    DeviceNode,
-    Evidence,
-    Finding,
-    KernelModule,
-    Remedy,
-    Unit,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import DeviceNode, KernelModule, Unit
 
 CAUSE = Cause(
     "8",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._filters import container_filter
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding
 
 CAUSE = Cause(
     "3d",

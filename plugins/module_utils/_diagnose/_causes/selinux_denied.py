@@ -18,20 +18,14 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._dom
     loaded_on_demand,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import GATES, Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN, CAP_SYS_ADMIN
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial, Domain, Transition
 from ansible_collections.netlink.remediation.plugins.module_utils._selinux import (
     CAPABILITY_CLASSES,
     Check,
     is_shared,
     type_of,
-)
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Denial,
-    Domain,
-    Evidence,
-    Finding,
-    Remedy,
-    Transition,
 )
 
 CAUSE = Cause(

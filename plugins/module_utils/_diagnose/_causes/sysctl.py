@@ -10,14 +10,9 @@ from typing import Any, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._containers import container_remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Evidence,
-    Finding,
-    NetNamespace,
-    PersistedSysctl,
-    Remedy,
-    Sysctl,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import PersistedSysctl, Sysctl
+from ansible_collections.netlink.remediation.plugins.module_utils._state import NetNamespace
 
 CAUSE = Cause(
     "4",

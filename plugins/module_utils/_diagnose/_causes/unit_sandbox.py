@@ -22,8 +22,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._san
     unsandboxed,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject, find_link
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_NET_ADMIN, CAPABILITIES
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Unit
 
 CAUSE = Cause(
     "2b",

@@ -13,7 +13,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sub
     Cause,
     Subject,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding
 
 CAUSE = Cause(
     "10",

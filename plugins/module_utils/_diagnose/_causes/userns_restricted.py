@@ -14,8 +14,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._apparmor impo
     split_label,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Cause, Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_ADMIN
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Evidence, Finding, Remedy, UserNamespace
+from ansible_collections.netlink.remediation.plugins.module_utils._state import UserNamespace
 
 CAUSE = Cause(
     "3c",

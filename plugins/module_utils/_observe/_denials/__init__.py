@@ -19,7 +19,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._groups import Groups
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._kernel_log import read_kernel_log
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._programs import Recognise
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 SOURCES = ("audit", "kernel", "journal", "containers")
 Ask = Callable[[list[str]], tuple[int, str, str]]

@@ -24,7 +24,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._syscalls import SYSCALLS
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import Fields, shown, text_of
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
 
 LONGEST_COMMAND = 200
 _MOST_WAITING = 64

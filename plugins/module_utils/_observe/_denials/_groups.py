@@ -9,7 +9,8 @@ from collections import OrderedDict
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import PROBE_NAME
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 MOST_GROUPS = 1000
 MOST_NAMES = 50  # of programs with the same subject, permission and object; the names of further ones are not kept

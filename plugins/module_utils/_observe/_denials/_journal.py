@@ -23,7 +23,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
     parse_line,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import number, shown
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 Ask = Callable[[list[str]], tuple[int, str, str]]
 

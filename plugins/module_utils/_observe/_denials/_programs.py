@@ -12,7 +12,7 @@ import re
 from typing import Callable, Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import shown
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
 
 # (operation or None, layer, name of the errno or None) of a line that words a refusal of netlink, None for others.
 Recognise = Callable[[str], Optional[tuple[Optional[str], str, Optional[str]]]]

@@ -16,7 +16,7 @@ from typing import Optional
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._syscalls import SYSCALLS
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import Fields, shown
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
 
 # Something of it is in each record that counts; a look at the bytes is cheaper than taking a record apart.
 HINT = re.compile(

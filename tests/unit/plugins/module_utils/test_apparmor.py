@@ -15,7 +15,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._apparmor impo
     parse_rule,
     refuses,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Profile
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Profile
 
 ADMIN = parse_rule("capability net_admin,")
 RAW = parse_rule("network netlink raw,")

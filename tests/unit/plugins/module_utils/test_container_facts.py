@@ -12,6 +12,7 @@ import yaml
 
 from ansible_collections.netlink.remediation.plugins.module_utils import _container_facts
 from ansible_collections.netlink.remediation.plugins.module_utils._container_facts import container_facts, host_only
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES, CAP_NET_ADMIN
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._daemon_json import Dockerd
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._inside import Observer
@@ -20,14 +21,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._subi
     SubordinateIds,
     SubordinateRange,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Container,
-    Credentials,
-    Evidence,
-    IdRange,
-    Seccomp,
-    SeccompRule,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, Seccomp, SeccompRule
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, IdRange
 from ansible_collections.netlink.remediation.plugins.modules import container_facts as module
 
 RETURNED = yaml.safe_load(module.RETURN)["ansible_facts"]["contains"]["netlink_containers"]["contains"]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.netlink.remediation.plugins.module_utils._lsm_facts import lsm_facts
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Domain, Profile, ProfileRule
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Domain, Profile, ProfileRule
 from ansible_collections.netlink.remediation.plugins.modules import lsm_facts as module
 
 NOTHING = {"pids": [], "units": [], "containers": [], "executables": []}

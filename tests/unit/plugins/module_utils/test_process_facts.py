@@ -16,12 +16,12 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     capability_mask,
     parse_capability_text,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Executable
 from ansible_collections.netlink.remediation.plugins.module_utils._process_facts import (
     capability_facts,
     namespace_facts,
     verdict,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Executable
 
 BOUNDING = capability_mask(name for name in CAPABILITIES if name != "cap_sys_boot")
 NOTHING = {"pids": [], "units": [], "containers": [], "executables": [], "scan": [], "netns": []}

@@ -8,19 +8,16 @@ import json
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import FileCapability
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Executable, PersistedSysctl, Sysctl
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,
-    Executable,
     IdRange,
-    PersistedSysctl,
     Process,
     State,
-    Sysctl,
     Thread,
     UserNamespace,
     Workload,
-    from_plain,
-    to_plain,
 )
 
 

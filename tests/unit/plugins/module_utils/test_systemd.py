@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES, capability_mask
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import (
     NAMESPACE_KINDS,
     NETLINK_CALLS,

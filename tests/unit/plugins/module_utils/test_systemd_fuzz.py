@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils import _systemd as systemd
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive
 from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._fuzz import assert_linear, texts
 
 WORDS = [

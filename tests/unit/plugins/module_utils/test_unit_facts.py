@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._units import NETLINK_DIRECTIVES
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._unit_facts import plain_unit, unit_facts
 from ansible_collections.netlink.remediation.plugins.modules import unit_facts as module
 

@@ -15,7 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.netlink.remediation.plugins.module_utils._denial_info import ARGUMENTS, seconds_of
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._tracepoint import Live
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
 from ansible_collections.netlink.remediation.plugins.modules import denial_info
 
 RETURNED = yaml.safe_load(denial_info.RETURN)

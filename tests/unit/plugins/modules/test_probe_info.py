@@ -13,8 +13,9 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Probe
 from ansible_collections.netlink.remediation.plugins.module_utils._probing import ARGUMENTS
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Probe
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials
 from ansible_collections.netlink.remediation.plugins.modules import probe_info
 
 RETURNED = yaml.safe_load(probe_info.RETURN)

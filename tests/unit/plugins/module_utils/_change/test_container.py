@@ -14,7 +14,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
 from ansible_collections.netlink.remediation.plugins.module_utils._change._container_plan import Plan, gains, lacks
 from ansible_collections.netlink.remediation.plugins.module_utils._change._container_wish import Wish
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import capability_mask
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 LONG = "abcdef012345" + "0" * 52
 THERE = [

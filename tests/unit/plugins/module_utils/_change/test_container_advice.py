@@ -30,7 +30,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._conta
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._container_wish import Request, Wish
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import capability_mask
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, ContainerOwner
 
 ADMIN = Wish(("cap_net_admin",))
 USUAL = capability_mask(

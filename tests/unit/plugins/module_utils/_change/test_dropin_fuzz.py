@@ -30,7 +30,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._dropi
     render,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive
 from ansible_collections.netlink.remediation.plugins.module_utils._systemd import DROP_IN
 from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._fuzz import (
     assert_linear,

@@ -21,7 +21,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._dropi
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._change._dropin_wish import Settings, Wish, render
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import capability_mask
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive, Unit
 
 OURS = "/etc/systemd/system/a.service.d/50-netlink-remediation.conf"
 LATER = "/run/systemd/system/a.service.d/zz-last.conf"

@@ -16,7 +16,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._link_
     Wanted,
     parse_wanted,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Link
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Link
 
 ENTRY = {
     "name": "e0",

@@ -16,7 +16,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._change._link_
     parse_wanted,
     plan_link,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Address, Link, Route
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Address, Link, Route
 
 LOOPBACK = Address("inet6", "::1", 128, "host", flags=["permanent"], protocol="kernel_lo")
 KERNEL_ROUTE = Route("inet", "192.0.2.0/24", interface="e0", protocol="kernel", scope="link", prefsrc="192.0.2.1")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Finding, Remedy
 
 
 def finding(workload="agent", cause="missing_capability", reason="not_root", remedy=None, gate="ack", **more):

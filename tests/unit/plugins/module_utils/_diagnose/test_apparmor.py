@@ -17,16 +17,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     ALL_CAPABILITIES,
     CAP_SYS_ADMIN,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial, Executable, Probe, Profile
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,
-    Denial,
-    Executable,
     Host,
     IdRange,
     NetNamespace,
-    Probe,
     Process,
-    Profile,
     State,
     Thread,
     UserNamespace,

@@ -15,17 +15,19 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     CAP_NET_ADMIN,
     FileCapability,
 )
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import (
+    Executable,
+    Link,
+    Probe,
+    RouteRequest,
+    Sysctl,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,
-    Executable,
     Host,
-    Link,
     NetNamespace,
-    Probe,
     Process,
-    RouteRequest,
     State,
-    Sysctl,
     Thread,
     Unseen,
     UserNamespace,

@@ -8,20 +8,22 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import diagnose
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import (
+    Link,
+    Probe,
+    Radio,
+    RouteRequest,
+    VirtualFunction,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,
     Host,
     IdRange,
-    Link,
     NetNamespace,
-    Probe,
     Process,
-    Radio,
-    RouteRequest,
     State,
     Thread,
     UserNamespace,
-    VirtualFunction,
     Workload,
 )
 

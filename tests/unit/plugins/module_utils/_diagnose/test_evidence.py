@@ -10,14 +10,8 @@ from typing import Any, Optional
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._evidence import match, tie
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Container,
-    Denial,
-    Executable,
-    Process,
-    State,
-    Workload,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, Denial, Executable
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Workload
 
 CONTEXT = "system_u:system_r:vpn_t:s0"
 ID = "f" * 64

@@ -11,7 +11,8 @@ import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._execve import after_start, predict_execve
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES, FileCapability
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, Executable, IdRange
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Executable
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Credentials, IdRange
 
 NET_ADMIN = 1 << 12
 NEW, OLD = [6, 16], [6, 12]

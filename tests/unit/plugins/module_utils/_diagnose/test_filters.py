@@ -11,7 +11,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._fil
     unit_filter,
     unit_filters_known,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Seccomp, SeccompRule, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive, Seccomp, SeccompRule, Unit
 
 ALL_CALLS = ["socket", "setsockopt", "bind", "getsockname", "sendmsg", "sendto", "recvmsg", "recvfrom"]
 NEWUSER, NEWNET = 0x10000000, 0x40000000

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._merge import sysctl_path
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._plan import PlanError, make_plan
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Remedy
 from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._diagnose._samples import (
     capability,
     container,

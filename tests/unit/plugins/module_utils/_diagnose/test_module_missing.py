@@ -8,21 +8,23 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import diagnose
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import (
     Container,
     ContainerOwner,
-    Credentials,
     DeviceNode,
     Directive,
+    KernelModule,
+    Probe,
+    Unit,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Credentials,
     Host,
     IdRange,
-    KernelModule,
     NetNamespace,
-    Probe,
     Process,
     State,
     Thread,
-    Unit,
     UserNamespace,
     Workload,
 )

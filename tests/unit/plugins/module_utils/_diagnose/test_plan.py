@@ -14,7 +14,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._pla
     make_plan,
     name_again,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Remedy, from_plain, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
 from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._diagnose._samples import (
     capability,
     container,

@@ -10,13 +10,11 @@ import pytest
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import diagnose
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._records import cite, notes, when
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
+from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial, Probe
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,
-    Denial,
-    Evidence,
-    Finding,
     Host,
-    Probe,
     Process,
     State,
     Workload,

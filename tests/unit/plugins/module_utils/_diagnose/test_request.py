@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._request import parse_workloads
-from ansible_collections.netlink.remediation.plugins.module_utils._state import RouteRequest
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import RouteRequest
 
 GOOD = {"name": "w", "pid": 1}
 

@@ -12,23 +12,25 @@ import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import diagnose
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES, CAP_NET_ADMIN
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import (
     Container,
     ContainerOwner,
-    Credentials,
     Directive,
     Executable,
+    Link,
+    Probe,
+    Seccomp,
+    Sysctl,
+    Unit,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Credentials,
     Host,
     IdRange,
-    Link,
     NetNamespace,
-    Probe,
     Process,
-    Seccomp,
     State,
-    Sysctl,
     Thread,
-    Unit,
     UserNamespace,
     Workload,
 )

@@ -9,25 +9,26 @@ import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose import diagnose
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import ALL_CAPABILITIES
-from ansible_collections.netlink.remediation.plugins.module_utils._selinux import checks_of
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Credentials,
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import (
     Denial,
     Domain,
     Executable,
+    KernelModule,
+    Probe,
+    Transition,
+)
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._selinux import checks_of
+from ansible_collections.netlink.remediation.plugins.module_utils._state import (
+    Credentials,
     Host,
     IdRange,
-    KernelModule,
     NetNamespace,
-    Probe,
     Process,
     State,
     Thread,
-    Transition,
     UserNamespace,
     Workload,
-    from_plain,
-    to_plain,
 )
 
 USER_NS, NET_NS, CHILD_NS = 4026531837, 4026531840, 4026532000

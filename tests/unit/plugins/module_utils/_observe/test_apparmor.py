@@ -23,7 +23,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._appa
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._sockets import socket_types
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Directive, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive, Unit
 
 # As Linux 7.2 prints them.
 LABELS = [

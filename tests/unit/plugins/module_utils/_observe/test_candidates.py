@@ -17,7 +17,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._cand
     with_services,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._profile_files import Library
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
 
 NOW = time.time()
 

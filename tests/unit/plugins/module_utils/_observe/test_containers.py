@@ -25,15 +25,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._cont
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._definitions import see_granted
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import LONGEST
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Container,
-    ContainerOwner,
-    IdRange,
-    SeccompRule,
-    State,
-    from_plain,
-    to_plain,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, ContainerOwner, SeccompRule
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import IdRange, State
 
 RECORDED = Path(__file__).parent / "containers"
 ENGINES = sorted(path.stem for path in RECORDED.glob("*.json"))

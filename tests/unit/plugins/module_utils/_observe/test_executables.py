@@ -26,7 +26,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._exec
     scan_capabilities,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import run_joined
-from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 
 IP, TC, BRIDGE = (shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") for name in ("ip", "tc", "bridge"))
 NET_ADMIN = parse_capability_text("cap_net_admin=ep")

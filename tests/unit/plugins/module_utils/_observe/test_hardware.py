@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe import _hardware
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Link, Radio, VirtualFunction
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Link, Radio, VirtualFunction
 
 CARD, FUNCTION = "0000:01:00.0", "0000:01:10.2"
 

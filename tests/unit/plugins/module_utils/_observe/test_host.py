@@ -11,7 +11,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe impor
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._host import observe_host
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._join import LIBC, run_joined
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_credentials
-from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 
 CLONE_NEWNS = 0x00020000
 

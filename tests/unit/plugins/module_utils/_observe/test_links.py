@@ -17,7 +17,8 @@ import pytest
 pytest.importorskip("pyroute2")
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe import _links
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Link, TunDevice, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Link, TunDevice
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._netns import (  # noqa: F401  # pylint: disable=unused-import
     fixture_netns,
     ip,

@@ -16,7 +16,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._name
     observe_namespaces,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_process
-from ansible_collections.netlink.remediation.plugins.module_utils._state import IdRange, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import IdRange
 
 CLONE_NEWNS = 0x00020000
 

@@ -23,12 +23,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._oci 
     notes_of,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import number, texts, word
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Container,
-    Seccomp,
-    from_plain,
-    to_plain,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, Seccomp
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
 
 
 def container(specification):

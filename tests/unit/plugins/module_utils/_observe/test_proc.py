@@ -22,7 +22,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc
     read_credentials,
     read_process,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 
 # A second thread that lives on; `body` is what it does first.
 THREAD = """

@@ -15,7 +15,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._prof
     matches,
     profiles_of,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Profile, from_plain, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Profile
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
 
 TUNABLES = "@{bin}=/{,usr/}bin\n@{opt}=/opt /srv\ninclude if exists <tunables/more>\n"
 

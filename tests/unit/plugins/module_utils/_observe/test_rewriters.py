@@ -14,7 +14,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._rewr
     parse_ini,
     shell_value,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import PersistedSysctl
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import PersistedSysctl
 
 FORWARD = "net/ipv4/ip_forward"
 ETH0 = "net/ipv4/conf/eth0/forwarding"

@@ -13,7 +13,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._sock
     netlink_table,
     sockets_of,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 
 OPEN = """
 netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, {protocol})

@@ -21,7 +21,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._dock
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._labels import owner_of_labels
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._podman import podman_places
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._specfiles import Files
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Container, ContainerOwner, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, ContainerOwner
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 from ansible_collections.netlink.remediation.tests.unit.plugins.module_utils._fuzz import (
     assert_linear,
     json_values,

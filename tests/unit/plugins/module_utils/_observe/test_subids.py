@@ -17,7 +17,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._subi
     read_login_definitions,
     subid_source,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 
 PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\nold:x:150000:150000::/:/bin/sh\n"
 GROUP = "root:x:0:\nalice:x:1000:\n"

@@ -19,7 +19,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._sysc
     is_host_netns,
     observe_sysctls,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import PersistedSysctl, Sysctl, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import PersistedSysctl, Sysctl
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import to_plain
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces")
 

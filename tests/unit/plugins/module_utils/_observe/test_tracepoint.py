@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._groups import Groups
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._tracepoint import Tracker, door_of
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
 
 PID = 2**22 + 1  # No process has it: the largest pid is 2**22.
 STACK = [

@@ -22,14 +22,9 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._unit
     units_of_processes,
     units_of_user,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import (
-    Directive,
-    Host,
-    Process,
-    Unit,
-    from_plain,
-    to_plain,
-)
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Directive, Unit
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Host, Process
 
 ADMIN, RAW = capability_mask(["cap_net_admin"]), capability_mask(["cap_net_raw"])
 KEPT = capability_mask(["cap_setpcap", "cap_sys_admin"])

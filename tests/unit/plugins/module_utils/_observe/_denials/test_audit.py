@@ -12,7 +12,8 @@ import pytest
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._audit import Events
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._groups import Groups
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._kernel_log import KernelLog
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 CONTEXT = "unconfined_u:unconfined_r:labip_t:s0-s0:c0.c1023"
 CAPABLE = (

@@ -22,7 +22,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._groups import Groups
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._text import LONGEST_LINE, lines
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 NOW = int(time.time())
 

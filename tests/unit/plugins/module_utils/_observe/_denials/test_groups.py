@@ -14,7 +14,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
     MOST_NAMES,
     Groups,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 
 def denial(time: float = 10.0, **values: Any) -> Denial:

@@ -17,7 +17,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._programs import parse_line
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._records import parse_record
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._syslog import _line
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, from_plain, to_plain
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
 
 HEAD = "type=AVC msg=audit(1795458249.211:189): "
 WORDS = [

@@ -34,7 +34,8 @@ from ansible_collections.netlink.remediation.plugins.module_utils._observe._deni
     parse_line,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._denials._syslog import read_syslog
-from ansible_collections.netlink.remediation.plugins.module_utils._state import Denial, Unseen
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial
+from ansible_collections.netlink.remediation.plugins.module_utils._state import Unseen
 
 NOW = time.time()
 ANSWER = "RTNETLINK answers: Operation not permitted"
