@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import TUN
 from ansible_collections.netlink.remediation.plugins.module_utils._parts import Profile, ProfileRule
 from ansible_collections.netlink.remediation.plugins.module_utils._tools import begins_tool, classify_tool
 
@@ -20,12 +22,14 @@ _KINDS = ("capability", "network", "userns", "all")
 _SOCKET_TYPES = ("stream", "dgram", "seqpacket", "rdm", "raw", "packet")
 _ACCEPTED = re.compile(
     r"(?:allow )?"
-    r"(?:(capability)((?: (?:net_admin|net_raw))+)|(network netlink(?: raw| dgram)?)|(userns)(?: create)?) ?,?"
+    r"(?:(capability)((?: (?:net_admin|net_raw))+)|(network netlink(?: raw| dgram)?|/dev/net/tun rw)|"
+    r"(userns)(?: create)?) ?,?"
 )
 _EXPECTED = (
     'expected "capability net_admin,", "capability net_raw,", "network netlink raw,", "network netlink dgram,", '
-    '"network netlink," or "userns,"'
+    '"network netlink,", "userns," or "/dev/net/tun rw,"'
 )
+_PERMISSIONS = re.compile(r"[rwaxlkmpPcCuUi]+")
 
 
 def rule_of(words: Sequence[str]) -> Optional[ProfileRule]:
@@ -34,16 +38,32 @@ def rule_of(words: Sequence[str]) -> Optional[ProfileRule]:
     qualifiers = []
     while rest and (rest[0] in QUALIFIERS or rest[0].startswith("priority=")):
         qualifiers.append(rest.pop(0))
-    if not rest or rest[0] not in _KINDS or "owner" in qualifiers:
+    named = _of_files(rest) if rest and rest[0] not in _KINDS else None
+    if named is None and (not rest or rest[0] not in _KINDS or "owner" in qualifiers):
         return None
-    rule = ProfileRule(
-        kind=rest[0], text="", file="", line=0, words=rest[1:], deny="deny" in qualifiers, audit="audit" in qualifiers
-    )
+    kind, words = ("file", named) if named is not None else (rest[0], rest[1:])
+    rule = ProfileRule(kind, "", "", 0, words, deny="deny" in qualifiers, audit="audit" in qualifiers)
+    rule.conditional = "owner" in qualifiers
     if rule.kind == "network" and any(word.startswith("(") for word in rule.words):
         # "network (create send) netlink raw,": whether that is all that a program needs is not known.
         rule.words = [word for word in rule.words if not word.startswith("(")]
         rule.conditional = not rule.deny
     return rule
+
+
+def _of_files(words: Sequence[str]) -> Optional[list[str]]:
+    """[path, permissions] of a rule for files that may be for /dev/net/tun, [] for "file,", None for any other rule."""
+    rest = list(words[1:] if words[0] == "file" else words)
+    if not rest:
+        return []
+    if len(rest) != 2:  # Also what is executed "-> PROFILE".
+        return None
+    path, permissions = rest if rest[0].lstrip('"')[:1] in ("/", "@") else reversed(rest)
+    path = path.strip('"')
+    head = re.split(r"[*?\[{@\\]", path, maxsplit=1)[0]
+    if not _PERMISSIONS.fullmatch(permissions) or path[:1] not in ("/", "@") or not TUN.startswith(head):
+        return None
+    return [path, permissions] if len(head) < len(path) or path == TUN else None
 
 
 def parse_rule(text: str) -> Optional[ProfileRule]:
@@ -94,6 +114,8 @@ def covers(rule: ProfileRule, wanted: ProfileRule) -> bool:
         return not rule.words or (bool(wanted.words) and set(wanted.words) <= set(rule.words))
     if rule.kind == "userns":
         return rule.words in ([], ["create"])
+    if rule.kind == "file":
+        return not rule.words or set(wanted.words[1]) <= set(rule.words[1])
     family, type_, rest = _network(rule.words)
     wanted_family, wanted_type, _rest = _network(wanted.words)
     return not rest and family in (None, wanted_family) and type_ in (None, wanted_type)
@@ -111,6 +133,8 @@ def refuses(rule: ProfileRule, wanted: ProfileRule) -> bool:
         return not rule.words or not wanted.words or bool(set(wanted.words) & set(rule.words))
     if rule.kind == "userns":
         return True
+    if rule.kind == "file":
+        return not rule.words or bool(set(wanted.words[1]) & set(rule.words[1]))
     one, other = _network(rule.words), _network(wanted.words)
     return all(left is None or right is None or left == right for left, right in zip(one[:2], other[:2]))
 
@@ -136,7 +160,15 @@ def granted(profile: Profile, wanted: ProfileRule) -> bool:
         return True
     if any(refuses(rule, wanted) for rule in profile.rules):
         return False
-    return any(covers(rule, wanted) for rule in profile.rules)
+    return all(any(covers(rule, one) for rule in profile.rules) for one in _single(wanted))
+
+
+def _single(wanted: ProfileRule) -> list[ProfileRule]:
+    """What several rules may grant together, as one rule each: the permissions for a file."""
+    if wanted.kind != "file":
+        return [wanted]
+    path, permissions = wanted.words
+    return [replace(wanted, words=[path, letter]) for letter in permissions]
 
 
 def consent_for(name: str, executable: Optional[str], rules: Iterable[str]) -> Optional[str]:

@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Optional
 
+TUN = "/dev/net/tun"
+
 # Bit number = position. capabilities(7), include/uapi/linux/capability.h.
 CAPABILITIES = (
     "cap_chown",

@@ -341,10 +341,11 @@ class Container:
 class ProfileRule:
     """One rule of an AppArmor profile that bears on netlink (apparmor.d(5)).
 
-    kind: capability, network, userns, or all (everything). words: what follows the kind, such as ["net_admin"] or
-    ["netlink", "raw"]; none means all of that kind. deny: it refuses, whatever other rules allow; audit: and says so in
-    the log. conditional: it stands in an "if" block, so it is not known whether it holds. text: as written; file, line:
-    where it stands, which may be an included file.
+    kind: capability, network, userns, file (of those the ones for /dev/net/tun), or all (everything). words: what
+    follows the kind, such as ["net_admin"] or ["netlink", "raw"], or path and permissions, ["/dev/net/*", "rw"]; none
+    means all of that kind. deny: it refuses, whatever other rules allow; audit: and says so in the log. conditional: it
+    stands in an "if" block or is for the owner of a file, so it is not known whether it holds. text: as written; file,
+    line: where it stands, which may be an included file.
     """
 
     kind: str

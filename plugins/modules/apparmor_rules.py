@@ -46,7 +46,7 @@ options:
       rules:
         description:
           - The rules, each one of V(capability net_admin,), V(capability net_raw,), V(network netlink raw,),
-            V(network netlink dgram,), V(network netlink,) and V(userns,).
+            V(network netlink dgram,), V(network netlink,), V(userns,) and V(/dev/net/tun rw,).
           - May be empty with O(profiles[].state=absent) only.
         type: list
         elements: str

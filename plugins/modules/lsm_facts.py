@@ -278,7 +278,7 @@ ansible_facts:
               elements: dict
               contains:
                 kind:
-                  description: V(capability), V(network), V(userns) or V(all).
+                  description: V(capability), V(network), V(userns), V(file) for C(/dev/net/tun), or V(all).
                   returned: always
                   type: str
                 text:
@@ -295,7 +295,7 @@ ansible_facts:
                   returned: always
                   type: int
                 words:
-                  description: What follows the kind; empty for all of that kind.
+                  description: What follows the kind, for V(file) path and permissions; empty for all of that kind.
                   returned: always
                   type: list
                   elements: str

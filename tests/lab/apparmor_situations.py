@@ -14,7 +14,9 @@ from typing import Any
 
 NO_SOCKET, NO_PRIVILEGE = "Permission denied", "Operation not permitted"
 RAW, DGRAM, ADMIN, USERNS = "network netlink raw,", "network netlink dgram,", "capability net_admin,", "userns,"
-BOTH = "network netlink,"
+BOTH, TUN = "network netlink,", "/dev/net/tun rw,"
+# Rules for all the files that the programs use, but not for the device.
+NO_DEVICE = "/{bin,etc,lib,lib64,proc,run,sys,tmp,usr,var}/** mrwlkix, /dev/{null,tty,urandom} rw,"
 
 # How the program is run: by a login, by a service that its own path confines, by one whose unit names the profile.
 EXECUTED, ATTACHED, NAMED = "executed", "attached", "named"
@@ -36,6 +38,8 @@ CLIENTS = {
     "pyroute2": (None, []),
     "userns": ("unshare", ["-U", "-n", "true"]),
     "netns": ("unshare", ["-n", "true"]),
+    # It opens the device, makes the interface and lets it go with itself.
+    "tun": ("ip", ["tuntap", "del", "dev", "labaa0", "mode", "tap"]),
 }
 
 
@@ -44,7 +48,7 @@ class AppArmorCase:
     """One program in its profile. reason: of cause apparmor_denied that must come first; missing: the rules that the
     remedies must add, all together; deny: the rule that refuses, as evidence must name it with file and line; abi: of
     the profile; flags: of the profile; settings: further lines of the unit; local: rules in local/; stale: rules that
-    the file has and what is loaded has not.
+    the file has and what is loaded has not. files: the rules for files, where they are not for all.
     """
 
     name: str
@@ -60,6 +64,7 @@ class AppArmorCase:
     flags: str = ""
     local: str = ""
     stale: str = ""
+    files: str = ""
     settings: tuple[str, ...] = ()
     workload: dict[str, Any] = field(default_factory=dict)
     way: str = ""
@@ -120,6 +125,36 @@ BROKEN = each_way(
             (USERNS,),
             how=(EXECUTED, ATTACHED),
             workload={"operations": ["userns"]},
+        ),
+        AppArmorCase(
+            "no-device",
+            f"{RAW} {ADMIN}",
+            "tun_rule",
+            "tun",
+            NO_SOCKET,
+            (TUN,),
+            files=NO_DEVICE,
+            how=(EXECUTED, ATTACHED),
+            workload={"operations": ["tun"]},
+        ),
+        AppArmorCase(
+            "device-to-be-read",
+            f"{RAW} {ADMIN}",
+            "tun_rule",
+            "tun",
+            NO_SOCKET,
+            (TUN,),
+            files=f"{NO_DEVICE} /dev/net/* r, owner /dev/net/tap w,",
+            workload={"operations": ["tun"]},
+        ),
+        AppArmorCase(
+            "deny-device",
+            f"{RAW} {ADMIN} deny /dev/net/tun w,",
+            "explicit_deny",
+            "tun",
+            NO_SOCKET,
+            deny="deny /dev/net/tun w,",
+            workload={"operations": ["tun"]},
         ),
         AppArmorCase(
             "deny-capability",
@@ -212,6 +247,16 @@ HEALTHY = each_way(
         AppArmorCase("abi-with-the-old-network", ADMIN, abi="kernel-5.4-outoftree-network"),
         AppArmorCase("in-local", RAW, local=f"{DGRAM} {ADMIN}", how=(NAMED,)),
         AppArmorCase("netns", "capability sys_admin,", client="netns", workload={"operations": ["netns"]}),
+        AppArmorCase(
+            "device", f"{RAW} {ADMIN}", client="tun", how=(EXECUTED, ATTACHED), workload={"operations": ["tun"]}
+        ),
+        AppArmorCase(
+            "device-in-two-rules",
+            f"{RAW} {ADMIN}",
+            client="tun",
+            files=f"{NO_DEVICE} /dev/net/{{tun,tap}} r, @{{sys}}/** r, audit {{ /dev/net/tun w, }}",
+            workload={"operations": ["tun"]},
+        ),
         AppArmorCase(
             "userns",
             f"{USERNS} capability sys_admin,",

@@ -52,6 +52,7 @@ def load(machine: Machine, rules: str, case: AppArmorCase) -> None:
     """Write the profile; load it unless that is what the case leaves out."""
     flags = f" flags=({case.flags})" if case.flags else ""
     text = PROFILE.format(name=NAME, rules=rules.replace(", ", ",\n  "), flags=flags)
+    text = text.replace("/** mrwlkix,", case.files or "/** mrwlkix,")
     machine.write(FILE, text.replace("<abi/4.0>", f"<abi/{case.abi}>"))
 
 
@@ -313,7 +314,7 @@ def test_the_facts_are_those_of_the_kernel_and_of_the_file(apparmor_guest: Machi
     (profile,) = facts["profiles"]
     line = int(apparmor_guest.sh('grep -n "^profile" "$1"', FILE).partition(":")[0])
     assert (profile["file"], profile["line"], profile["local"], profile["mode"]) == (FILE, line, LOCAL, "enforce")
-    assert [rule["text"] for rule in profile["rules"] if rule["file"] == FILE] == [RAW, ADMIN]
+    assert [rule["text"] for rule in profile["rules"] if rule["file"] == FILE] == ["/** mrwlkix,", RAW, ADMIN]
     assert facts["unseen"] == []
 
 

@@ -16,11 +16,10 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._san
     value,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Actor, Subject
-from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_DAC_OVERRIDE
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_DAC_OVERRIDE, TUN
 from ansible_collections.netlink.remediation.plugins.module_utils._parts import Container, DeviceNode, Probe, Unit
 from ansible_collections.netlink.remediation.plugins.module_utils._state import IdRange
 
-TUN = "/dev/net/tun"
 _BIND, _ALLOW = ("BindPaths", TUN), ("DeviceAllow", f"{TUN} rw")
 
 

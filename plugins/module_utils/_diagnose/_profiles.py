@@ -8,18 +8,17 @@ A label may be a stack of profiles, and each of them has to let a request throug
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import (
-    covers,
     granted,
     parse_rule,
     refuses,
     split_label,
 )
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Subject
-from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_ADMIN, CAPABILITIES
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import CAP_SYS_ADMIN, CAPABILITIES, TUN
 from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial, Probe, Profile, ProfileRule
 
 UNCONFINED = "unconfined"
@@ -96,6 +95,8 @@ def wants(subject: Subject) -> list[Want]:
         if operation == "userns":  # With a network namespace, which wants the capability in the new user namespace.
             needed.append(Want("userns", "unshare", "userns,", operation))
             needed.append(Want("capability", "unshare", "capability sys_admin,", operation, CAP_SYS_ADMIN))
+        if operation == "tun":
+            needed.append(Want("tun_rule", "open", f"{TUN} rw,", operation))
         if operation in OVER_NETLINK:
             for kind in types or SOCKET_TYPES:
                 rule = f"network netlink {kind},"
@@ -134,8 +135,8 @@ def read(profile: Profile, want: Want) -> Reading:
     if complains or granted(profile, rule):
         return Reading(True, False)
     # A rule under a condition counts as neither.
-    plain = [ProfileRule(item.kind, "", "", 0, item.words, item.deny) for item in profile.rules if item.conditional]
-    return Reading(False, not any(covers(item, rule) for item in plain))
+    plain = [replace(item, conditional=False) for item in profile.rules if not (item.deny and item.conditional)]
+    return Reading(False, not granted(replace(profile, rules=plain), rule))
 
 
 def answer(subject: Subject, want: Want) -> Optional[str]:
@@ -156,6 +157,8 @@ def _bears_on(want: Want, probe: Probe) -> bool:
         return probe.operation in OVER_NETLINK and "type of the socket" not in probe.not_reproduced
     if want.gate == "ack":
         return probe.operation in (*OVER_NETLINK, "tun")
+    if want.reason == "tun_rule":
+        return probe.operation == "tun"
     return probe.operation == ("userns" if want.operation == "userns" else "netns")
 
 
@@ -166,6 +169,10 @@ def _answer(subject: Subject, want: Want, probe: Probe) -> Optional[str]:
         if probe.layer == "socket" or (probe.layer == "send" and probe.answer == "EACCES"):
             return probe.answer if probe.answer == "EACCES" else None
         return "allowed" if probe.sent else None
+    if want.reason == "tun_rule":
+        if probe.layer == "ioctl":
+            return "allowed"
+        return probe.answer if (probe.layer, probe.answer) == ("open", "EACCES") and _lets_open(subject) else None
     layers = {"ack": ("ack", "ioctl"), "unshare": ("clone",), "setns": ("setns",)}.get(want.gate, ())
     if probe.layer not in layers:
         return None
@@ -183,6 +190,15 @@ def _holds(subject: Subject, want: Want, probe: Probe) -> bool:
     return False
 
 
+def _lets_open(subject: Subject) -> bool:
+    """Whether owner, mode and mount of /dev/net/tun refuse it to nobody: they come before AppArmor, with its errno."""
+    # Imported here: an AnsiballZ payload is compiled in each run, and most workloads want no such device.
+    from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._device import may_open
+
+    node = subject.workload.device
+    return node is not None and node.right and all(may_open(subject, actor, node) for actor in subject.actors)
+
+
 def records(subject: Subject, profile: Profile, want: Want) -> list[Denial]:
     """What the host recorded of such a refusal by this profile, newest first."""
     found = [item for item in subject.workload.evidence if _is_record(item, profile, want)]
@@ -196,4 +212,6 @@ def _is_record(denial: Denial, profile: Profile, want: Want) -> bool:
         return denial.permission == want.rule.split()[1].rstrip(",")
     if want.reason == "userns":
         return denial.permission == "userns_create"
+    if want.reason == "tun_rule":
+        return denial.object == TUN
     return denial.object == want.rule[len("network ") :].rstrip(",")

@@ -16,14 +16,13 @@ import stat
 import struct
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import TUN, errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import open_below
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._mountinfo import parse_mountinfo
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._proc import read_bytes
 from ansible_collections.netlink.remediation.plugins.module_utils._parts import DeviceNode
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, Unseen
 
-TUN = "/dev/net/tun"
 TUN_DEVICE = os.makedev(10, 200)
 # Inode number of the kernel's first cgroup namespace, include/linux/proc_ns.h.
 CGROUP_NS_INIT_INO = 0xEFFFFFFB

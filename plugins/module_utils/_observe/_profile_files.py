@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import alternatives
-from ansible_collections.netlink.remediation.plugins.module_utils._linux import errno_name
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import TUN, errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import (
     list_names,
     printable,
@@ -171,6 +171,11 @@ class Library:
                 for rule in policy.top.rules:
                     conditional = rule.conditional or id(include) in held
                     profile.rules.append(replace(_at(rule, file), conditional=conditional))
+        patterns = [rule.words[0] for rule in profile.rules if rule.kind == "file" and rule.words]
+        named = any("@{" in pattern for pattern in patterns)
+        source = self.policy(definition.source) if named else None
+        variables = self._variables(definition.source, source) if source else {}
+        profile.rules = [rule for rule in profile.rules if _is_for_tun(rule, variables)]
         return profile
 
     def _included(
@@ -214,6 +219,11 @@ def _at(rule: ProfileRule, file: str) -> ProfileRule:
     """A copy of the rule that knows its file, free of what JSON may not hold."""
     words = [printable(word) for word in rule.words]
     return replace(rule, file=printable(file), text=printable(rule.text), words=words)
+
+
+def _is_for_tun(rule: ProfileRule, variables: dict[str, list[str]]) -> bool:
+    """Whether a rule for files is one for /dev/net/tun; those of other kinds all count."""
+    return rule.kind != "file" or not rule.words or matches(expand(rule.words[0], variables), TUN)
 
 
 def find_profiles(names: Iterable[str], unseen: list[Unseen], directory: str = DIRECTORY) -> dict[str, Profile]:

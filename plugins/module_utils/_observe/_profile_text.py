@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import rule_of
+from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import QUALIFIERS, rule_of
 from ansible_collections.netlink.remediation.plugins.module_utils._parts import ProfileRule
 
 DEEPEST = 32  # Blocks in blocks; what lies deeper is left out.
@@ -87,11 +87,12 @@ class Policy:
 
 
 class _Level(NamedTuple):
-    """What an opening brace began. block None: something that is not understood."""
+    """What an opening brace began. block None: something that is not understood; files: only their rules count."""
 
     block: Optional[Block]
     conditional: bool
     own: bool
+    files: bool = False
 
 
 def read_policy(text: str) -> Policy:
@@ -205,7 +206,7 @@ class _Reader:
         level = self.levels[-1]
         words = [word.text for word in self.pending]
         rule = rule_of(words) if level.block is not None and self.pending and not self.too_deep else None
-        if rule is not None and level.block is not None:
+        if rule is not None and level.block is not None and (rule.kind == "file" or not level.files):
             start = self.pending[0].start
             rule.text = " ".join(self.policy.text[start : token.stop].split())
             rule.line = self._line(start)
@@ -230,7 +231,8 @@ class _Reader:
         else:
             # Of a block of qualifiers the parser keeps the rules for files alone (measured with 4.1): "audit deny {
             # capability net_admin, }" denies nothing, and "allow { network, }" allows nothing.
-            self.levels.append(_Level(None, True, own=False))
+            qualified = bool(words) and all(word in QUALIFIERS for word in words)
+            self.levels.append(_Level(level.block if qualified else None, True, own=False, files=True))
 
     def _close(self, token: Token) -> None:
         if self.too_deep:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import TUN
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._executables import read_executable
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._libselinux import (
     Denied,
@@ -30,7 +31,6 @@ from ansible_collections.netlink.remediation.plugins.module_utils._selinux impor
 from ansible_collections.netlink.remediation.plugins.module_utils._state import Process, State, Workload, file_key
 
 LABEL_XATTR = "security.selinux"
-TUN = "/dev/net/tun"
 
 # A check, and the context of its object: None for the process itself, "" for one that cannot be read.
 Question = tuple[Check, Optional[str]]

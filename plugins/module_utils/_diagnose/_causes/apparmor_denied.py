@@ -32,6 +32,7 @@ CAUSE = Cause(
     {
         "capability": "The profile has no rule for the capability (bare EPERM in the acknowledgement).",
         "network_rule": "The profile has no rule for netlink sockets of the type that the program opens (EACCES).",
+        "tun_rule": "The profile has no rule for opening /dev/net/tun (EACCES).",
         "userns": "The profile has no rule for making user namespaces (EACCES).",
         "explicit_deny": "A deny rule of the profile refuses it, which no other rule can lift.",
     },

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._device import (
-    TUN,
     allows_devices,
     container_lines,
     may_open,
@@ -24,6 +23,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._dev
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._sandbox import evidence, unit_remedy
 from ansible_collections.netlink.remediation.plugins.module_utils._diagnose._subject import Cause, Subject
 from ansible_collections.netlink.remediation.plugins.module_utils._found import Evidence, Finding, Remedy
+from ansible_collections.netlink.remediation.plugins.module_utils._linux import TUN
 from ansible_collections.netlink.remediation.plugins.module_utils._parts import DeviceNode, KernelModule, Unit
 
 CAUSE = Cause(

@@ -111,7 +111,7 @@ DEVICES: tuple[Rule, ...] = (
         "/dev/net/tun may not be opened: its mode, a nodev mount, or a security module.",
         (
             can("module_missing", "the mode of the node or a nodev mount", "tun_node_mode"),
-            can("apparmor_denied", "the profile has no rule for /dev/net/tun", "explicit_deny"),
+            can("apparmor_denied", "the profile has no rule for /dev/net/tun", "tun_rule explicit_deny"),
             can("selinux_denied", "the domain may not open tun_tap_device_t", "mislabelled"),
             can("missing_capability", "not root, and the node is for root only", "not_root"),
             UNNAMED_SECURITY,

@@ -20,6 +20,7 @@ from ansible_collections.netlink.remediation.plugins.module_utils._parts import 
 ADMIN = parse_rule("capability net_admin,")
 RAW = parse_rule("network netlink raw,")
 USERNS = parse_rule("userns,")
+TUN = parse_rule("/dev/net/tun rw,")
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,7 @@ USERNS = parse_rule("userns,")
         ("network netlink", ["network netlink,"]),
         ("network netlink dgram,", ["network netlink dgram,"]),
         ("userns create,", ["userns,"]),
+        ("/dev/net/tun   rw", ["/dev/net/tun rw,"]),
     ],
 )
 def test_rules_have_one_spelling(text, rules):
@@ -51,6 +53,9 @@ def test_rules_have_one_spelling(text, rules):
         "userns,,",
         "userns, # comment",
         "#include <tunables/global>",
+        "/dev/net/tun rwx,",
+        "/dev/net/** rw,",
+        "/dev/net/tun rw, /etc/shadow rw,",
         "capability net_adm\u0131n,",
     ],
 )
@@ -83,6 +88,17 @@ def test_anything_else_is_refused_with_what_is_accepted(text):
         ("userns,", USERNS, True),
         ("userns create,", USERNS, True),
         ("capability,", USERNS, False),
+        ("/dev/net/tun rw,", TUN, True),
+        ("/dev/net/tun mrwk,", TUN, True),
+        ('rw "/dev/net/*",', TUN, True),
+        ("file,", TUN, True),
+        ("allow file /** rwlk,", TUN, True),
+        ("all,", TUN, True),
+        ("/dev/net/tun r,", TUN, False),
+        ("deny /dev/net/tun rw,", TUN, False),
+        ("owner /dev/net/tun rw,", TUN, False),
+        ("capability,", TUN, False),
+        ("file,", USERNS, False),
     ],
 )
 def test_what_an_allow_rule_grants(rule, wanted, granted_):
@@ -106,6 +122,11 @@ def test_what_an_allow_rule_grants(rule, wanted, granted_):
         ("deny network packet,", RAW, False),
         ("deny userns,", USERNS, True),
         ("deny userns create,", USERNS, True),
+        ("deny /dev/net/tun w,", TUN, True),
+        ("audit deny /dev/** wl,", TUN, True),
+        ("deny file,", TUN, True),
+        ("deny /dev/net/tun m,", TUN, False),
+        ("/dev/net/tun rw,", TUN, False),
     ],
 )
 def test_what_a_deny_rule_takes_away(rule, wanted, taken):
@@ -122,6 +143,17 @@ def test_a_deny_rule_wins_and_a_conditional_rule_decides_nothing():
     assert not granted(Profile("p", rules=[allow]), ADMIN)
     assert granted(Profile("p", flags=["unconfined"]), ADMIN)
     assert not granted(Profile("p", flags=["unconfined"]), USERNS)
+
+
+def test_two_rules_may_grant_what_none_of_them_does():
+    read, write = parse_rule("/dev/net/tun r,"), parse_rule("/dev/net/* w,")
+    assert granted(Profile("p", rules=[read, write]), TUN)
+    assert not granted(Profile("p", rules=[read, read]), TUN)
+
+
+@pytest.mark.parametrize("text", ["/dev/null rw,", "/dev/net/tunnel rw,", "/bin/x px -> y,", "/dev/net/tun,", "rw r,"])
+def test_a_rule_for_other_files_is_none(text):
+    assert parse_rule(text) is None
 
 
 @pytest.mark.parametrize("text", ["/x r,", "owner capability net_admin,", "", "signal,", "include <x>", "deny"])

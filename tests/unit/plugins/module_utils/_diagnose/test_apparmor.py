@@ -17,7 +17,13 @@ from ansible_collections.netlink.remediation.plugins.module_utils._linux import 
     ALL_CAPABILITIES,
     CAP_SYS_ADMIN,
 )
-from ansible_collections.netlink.remediation.plugins.module_utils._parts import Denial, Executable, Probe, Profile
+from ansible_collections.netlink.remediation.plugins.module_utils._parts import (
+    Denial,
+    DeviceNode,
+    Executable,
+    Probe,
+    Profile,
+)
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
     Credentials,
     Host,
@@ -108,6 +114,38 @@ def test_the_answer_of_the_kernel_in_that_profile_proves_it():
 def test_what_the_kernel_lets_through_in_that_profile_is_no_finding_whatever_the_file_says():
     passed = [Probe("link", "allowed", layer="ack", tid=42)]
     assert judged(state(profile(), probes=passed)) == ("allowed", [])
+
+
+def on_tun(*profiles, answer=None, **more):
+    probes = [Probe("tun", answer, layer="open", sent=False, tid=42)] if answer else []
+    return state(*profiles, operations=["tun"], probes=probes, **{"device": DeviceNode(), **more})
+
+
+@pytest.mark.parametrize(
+    ("rules", "answer", "found"),
+    [
+        ((), None, ("tun_rule", "likely")),
+        ((), "EACCES", ("tun_rule", "proven")),
+        (("/dev/net/tun r,",), "EACCES", ("tun_rule", "proven")),
+        (("file,", "deny /dev/net/tun w,"), None, ("explicit_deny", "likely")),
+        (("owner /dev/net/tun rw,",), None, None),
+        (("/dev/net/tun r,", "owner /dev/net/tun w,"), None, None),
+        (("/dev/net/tun r,", "/dev/** w,"), None, None),
+    ],
+)
+def test_the_tun_device_needs_a_rule_for_files(rules, answer, found):
+    given = on_tun(profile(ADMIN, *rules), answer=answer)
+    assert judged(given)[1] == ([("apparmor_denied", *found)] if found else [])
+    assert rules_of(given) == (["/dev/net/tun rw,"] if found and found[0] == "tun_rule" else [])
+
+
+def test_a_mode_that_refuses_the_tun_device_is_not_laid_to_the_profile():
+    node = DeviceNode(mode=0o600, uid=0)
+    found = judged(on_tun(profile(file=None), answer="EACCES", device=node, credentials=NOBODY))[1]
+    assert ("module_missing", "tun_node_mode", "proven") in found
+    assert "apparmor_denied" not in {cause for cause, _reason, _certainty in found}
+    found = judged(on_tun(profile(file=None), answer="EACCES"))[1]
+    assert found == [("apparmor_denied", "tun_rule", "proven")]
 
 
 def test_a_probe_without_the_profile_neither_proves_nor_acquits():

@@ -67,7 +67,7 @@ REASONS = {
     "unit_sandbox": "capability_bounding_set private_users restrict_address_families no_new_privileges private_network"
     " system_call_filter protect_kernel_tunables not_restarted user_manager",
     "selinux_denied": "capability netlink_socket nlmsg tun_socket boolean_off mislabelled",
-    "apparmor_denied": "capability network_rule userns explicit_deny",
+    "apparmor_denied": "capability network_rule tun_rule userns explicit_deny",
     "userns_restricted": "apparmor_restrict_unprivileged_userns unprivileged_userns_clone max_user_namespaces"
     " max_net_namespaces nesting chrooted unmapped_uid",
     "seccomp_denied": "filter",

@@ -24,6 +24,9 @@ PIECES = [
         "deny",
         "audit deny { ",
         "network netlink raw,",
+        "/dev/net/tun rw,",
+        "file",
+        "rw /**",
         "userns,",
         "all,",
         "flags=(complain)",
@@ -101,7 +104,11 @@ def blocks(text):
         ),
         ("profile a { /a,b r, /c,{d,e} w, userns, }", [("a", None, [], ["userns,"])]),
         ("profile a { mystery x { userns, } network, }", [("a", None, [], ["network,"])]),
-        ("@{X}=/a {b\n@{Y} = /c\nprofile a { @{X}/y r, }", [("a", None, [], [])]),
+        ("@{X}=/a {b\n@{Y} = /c\nprofile a { @{X}/y r, }", [("a", None, [], ["@{X}/y r,"])]),
+        (
+            "profile a { /dev/null rw, /dev/n* r, owner /** w, file, file rw /dev/net/tun, deny w /{a,b}, }",
+            [("a", None, [], ["/dev/n* r,", "owner /** w,", "file,", "file rw /dev/net/tun,", "deny w /{a,b},"])],
+        ),
         ("profile a { userns, } }\nprofile b {}", [("a", None, [], ["userns,"]), ("b", None, [], [])]),
         (
             "profile a { profile b { }}\nprofile c {}",
@@ -119,6 +126,11 @@ def test_conditions_are_known_of_each_rule_and_rules_in_a_block_of_qualifiers_ar
     assert "capability" not in rules
     assert rules["userns"].conditional and rules["network"].conditional
     assert (rules["all"].conditional, rules["all"].line) == (False, 5)
+
+
+def test_rules_for_files_in_a_block_of_qualifiers_hold_perhaps():
+    (rule,) = blocks("profile a { owner { userns, /dev/net/tun rw, } }")[0].rules
+    assert (rule.kind, rule.words, rule.conditional) == ("file", ["/dev/net/tun", "rw"], True)
 
 
 def test_positions_are_those_of_the_braces():
