@@ -60,10 +60,15 @@ def _of_files(words: Sequence[str]) -> Optional[list[str]]:
         return None
     path, permissions = rest if rest[0].lstrip('"')[:1] in ("/", "@") else reversed(rest)
     path = path.strip('"')
-    head = re.split(r"[*?\[{@\\]", path, maxsplit=1)[0]
-    if not _PERMISSIONS.fullmatch(permissions) or path[:1] not in ("/", "@") or not TUN.startswith(head):
+    if not _PERMISSIONS.fullmatch(permissions) or path[:1] not in ("/", "@") or not may_be_tun(path):
         return None
-    return [path, permissions] if len(head) < len(path) or path == TUN else None
+    return [path, permissions]
+
+
+def may_be_tun(pattern: str) -> bool:
+    """Whether a path may stand for /dev/net/tun, by what comes before its first wildcard, alternatives or variable."""
+    head = re.split(r"[*?\[{@\\]", pattern, maxsplit=1)[0]
+    return TUN.startswith(head) if len(head) < len(pattern) else pattern == TUN
 
 
 def parse_rule(text: str) -> Optional[ProfileRule]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import alternatives
+from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import alternatives, may_be_tun
 from ansible_collections.netlink.remediation.plugins.module_utils._linux import TUN, errno_name
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._files import (
     list_names,
@@ -223,7 +223,10 @@ def _at(rule: ProfileRule, file: str) -> ProfileRule:
 
 def _is_for_tun(rule: ProfileRule, variables: dict[str, list[str]]) -> bool:
     """Whether a rule for files is one for /dev/net/tun; those of other kinds all count."""
-    return rule.kind != "file" or not rule.words or matches(expand(rule.words[0], variables), TUN)
+    if rule.kind != "file" or not rule.words:
+        return True
+    pattern = expand(rule.words[0], variables)
+    return may_be_tun(pattern) and matches(pattern, TUN)
 
 
 def find_profiles(names: Iterable[str], unseen: list[Unseen], directory: str = DIRECTORY) -> dict[str, Profile]:
