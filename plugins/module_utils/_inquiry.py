@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.netlink.remediation.plugins.module_utils._commands import run, use
-from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import NotThereError, collect
+from ansible_collections.netlink.remediation.plugins.module_utils._observe._collect import collect
 from ansible_collections.netlink.remediation.plugins.module_utils._observe._grants import read_grants
 from ansible_collections.netlink.remediation.plugins.module_utils._plain import from_plain, to_plain
 from ansible_collections.netlink.remediation.plugins.module_utils._state import (
@@ -81,7 +81,7 @@ def judge_host(module: AnsibleModule) -> None:
             state = inquire(parameters, keep=not module.check_mode)
         else:
             state = load_snapshot(parameters["snapshot"], parameters["snapshot_file"])
-    except (NotThereError, ValueError) as exc:
+    except ValueError as exc:
         module.fail_json(msg=str(exc))
     try:
         result = report(state)
