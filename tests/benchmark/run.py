@@ -343,9 +343,9 @@ What was profiled, and what is left:
   and the other causes, the lookup of workloads and the dataclasses of what those have only where there is a workload. A
   host with a holder of an rtnetlink socket costs 50 ms more. Half of what is left above ping's is the controller's: it
   parses all 115 files of the archive once for a task.
-- **Noise.** All rows of this page were measured with the same code on a machine with nothing else to do. On a busy one, and
-  with other versions of Python, the same code has shown links 2.9 to 5.0 times faster, the diagnosis at 1.36 to 1.55 of
-  ping's time, and processes and files at 0.77 to 1.07.
+- **Noise.** All rows of this page were measured with the same code on a machine with nothing else to do. On a busy one
+  and with other versions of Python, links came out 2.9 to 5.0 times faster, the diagnosis at 1.36 to 1.55 of ping's
+  time, and processes and files at 0.77 to 1.07.
 - **Links.** Over budget: setup needs 3.0 s where nothing else runs, which leaves 0.75 s. Of ours ping's part is 0.35 s,
   the controller's work for the archive 0.2 s, the import of pyroute2, whose package imports all its parts, 0.15 s, and
   its decoding of the dump 0.1 s. A second task of the same play has the archive already, and is 4.3 times faster than
