@@ -175,7 +175,8 @@ class Library:
         named = any("@{" in pattern for pattern in patterns)
         source = self.policy(definition.source) if named else None
         variables = self._variables(definition.source, source) if source else {}
-        profile.rules = [rule for rule in profile.rules if _is_for_tun(rule, variables)]
+        kept = (_for_tun(rule, variables) for rule in profile.rules)
+        profile.rules = [rule for rule in kept if rule is not None]
         return profile
 
     def _included(
@@ -221,12 +222,14 @@ def _at(rule: ProfileRule, file: str) -> ProfileRule:
     return replace(rule, file=printable(file), text=printable(rule.text), words=words)
 
 
-def _is_for_tun(rule: ProfileRule, variables: dict[str, list[str]]) -> bool:
-    """Whether a rule for files is one for /dev/net/tun; those of other kinds all count."""
+def _for_tun(rule: ProfileRule, variables: dict[str, list[str]]) -> Optional[ProfileRule]:
+    """A rule, None for one for files that is for others than /dev/net/tun; conditional where that cannot be told."""
     if rule.kind != "file" or not rule.words:
-        return True
+        return rule
     pattern = expand(rule.words[0], variables)
-    return may_be_tun(pattern) and matches(pattern, TUN)
+    if may_be_tun(pattern) and ("@{" in pattern or not alternatives(pattern)):
+        return replace(rule, conditional=True)
+    return rule if may_be_tun(pattern) and matches(pattern, TUN) else None
 
 
 def find_profiles(names: Iterable[str], unseen: list[Unseen], directory: str = DIRECTORY) -> dict[str, Profile]:

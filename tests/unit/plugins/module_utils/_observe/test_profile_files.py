@@ -71,12 +71,17 @@ def test_a_profile_is_found_with_its_file_attachment_and_what_it_includes(policy
 def test_of_the_rules_for_files_those_count_that_stand_for_the_tun_device(policy):
     policy.write(
         {
-            "x": "include <tunables/global>\n@{dev}=/dev @{run}/dev\nprofile x {\n"
+            "x": "include <tunables/global>\n@{dev}=/dev /srv/dev\nprofile x {\n"
             "  @{dev}/net/{tun,tap*} rw,\n  @{bin}/* r,\n  /dev/*n r,\n  /dev/[a-m]** r,\n  /dev/** r,\n"
-            "  @{no}/** r,\n}\n"
+            "  @{no}/** r,\n  /{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b} w,\n}\n"
         }
     )
-    assert [rule.text for rule in policy.find("x").rules] == ["@{dev}/net/{tun,tap*} rw,", "/dev/** r,"]
+    assert [(rule.text, rule.conditional) for rule in policy.find("x").rules] == [
+        ("@{dev}/net/{tun,tap*} rw,", False),
+        ("/dev/** r,", False),
+        ("@{no}/** r,", True),
+        ("/{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b} w,", True),
+    ]
 
 
 @pytest.mark.parametrize(
