@@ -260,7 +260,7 @@ def test_files_are_parsed_as_systemd_parses_them(host: Host, prefix: bytes) -> N
 SEARCH = f"""
 import json, subprocess, sys
 from {UTILS}_observe._units import observe_units
-from {UTILS}_state import to_plain
+from {UTILS}_plain import to_plain
 def ask(words):
     done = subprocess.run(list(words), capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
@@ -504,7 +504,7 @@ from {UTILS}_observe._executables import read_executable
 from {UTILS}_observe._host import observe_host
 from {UTILS}_observe._proc import parse_credentials
 from {UTILS}_observe._units import command_of_unit, credentials_of_unit, observe_units
-from {UTILS}_state import to_plain
+from {UTILS}_plain import to_plain
 def ask(words):
     done = subprocess.run(list(words), capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
