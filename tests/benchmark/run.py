@@ -341,8 +341,8 @@ What was profiled, and what is left:
   once to find it and once to load it. The imports were four fifths of the time above ping's; reading and judging a host
   took 10 ms. So probes, readers of links and sysctls and their causes are imported only where a workload needs them,
   and the other causes, the lookup of workloads and the dataclasses of what those have only where there is a workload. A
-  host with a holder of an rtnetlink socket costs 50 ms more. Half of what is left above ping's is the controller's: it
-  parses all 115 files of the archive once for a task.
+  host with a holder of an rtnetlink socket costs 50 ms more. Nearly half of what is left above ping's is the
+  controller's: it parses all files of the archive, 116 of them ours, once for a task.
 - **Noise.** All rows of this page were measured with the same code on a machine with nothing else to do. On a busy one
   and with other versions of Python, links came out 2.9 to 5.0 times faster, the diagnosis at 1.36 to 1.55 of ping's
   time, and processes and files at 0.77 to 1.07.
