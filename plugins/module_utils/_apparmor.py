@@ -165,7 +165,18 @@ def granted(profile: Profile, wanted: ProfileRule) -> bool:
         return True
     if any(refuses(rule, wanted) for rule in profile.rules):
         return False
-    return all(any(covers(rule, one) for rule in profile.rules) for one in _single(wanted))
+    return bool(grantors(profile, wanted))
+
+
+def grantors(profile: Profile, wanted: ProfileRule) -> list[ProfileRule]:
+    """The rules of a profile that together grant all of a rule; none where a part of it is missing."""
+    found = []
+    for one in _single(wanted):
+        rule = next((rule for rule in profile.rules if covers(rule, one)), None)
+        if rule is None:
+            return []
+        found.append(rule)
+    return found
 
 
 def _single(wanted: ProfileRule) -> list[ProfileRule]:

@@ -18,7 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.netlink.remediation.plugins.module_utils._apparmor import (
     consent_for,
-    covers,
+    grantors,
     normal_rules,
     parse_rule,
     refuses,
@@ -281,10 +281,10 @@ def _present(plan: ProfilePlan, wish: Wish, definition: Optional[Definition], ac
     _demand_same_program(profile, wish)
     missing = []
     for rule in wish.rules:
-        holder = _holder(profile, rule)
-        if holder is None:
+        holders = _holders(profile, rule)
+        if not holders:
             missing.append(rule)
-        elif _is_stale(plan, profile.name, holder.file):
+        elif any(_is_stale(plan, profile.name, holder.file) for holder in holders):
             plan.stale[definition.source] = profile.name
     if missing:
         _demand_consent(wish.profile, profile.executable, missing, accept)
@@ -311,18 +311,18 @@ def _demand_same_program(profile: Profile, wish: Wish) -> None:
         )
 
 
-def _holder(profile: Profile, text: str) -> Optional[ProfileRule]:
-    """The rule of a profile that grants what a rule would; None when it has none. Raises ChangeError for a deny."""
+def _holders(profile: Profile, text: str) -> list[ProfileRule]:
+    """The rules of a profile that grant what a rule would; none when they do not. Raises ChangeError for a deny."""
     wanted = parse_rule(text)
     if wanted is None:
-        return None
+        return []
     for rule in profile.rules:
         if refuses(rule, wanted):
             raise ChangeError(
                 f"{rule.file}:{rule.line} has {rule.text!r}, and nothing in profile {profile.name} can allow what a "
                 "deny rule refuses: take that one out first"
             )
-    return next((rule for rule in profile.rules if covers(rule, wanted)), None)
+    return grantors(profile, wanted)
 
 
 def _is_stale(plan: ProfilePlan, name: str, file: str) -> bool:
@@ -559,9 +559,7 @@ def _say_what_is_left(plan: ProfilePlan, wish: Wish) -> None:
     profile = plan.library.complete(definition)
     for text in wish.rules:
         wanted = parse_rule(text)
-        for rule in profile.rules:
-            if wanted is not None and covers(rule, wanted):
-                plan.warnings.append(
-                    f"profile {profile.name} still allows {text.rstrip(',')}: {rule.file}:{rule.line} has {rule.text!r}"
-                )
-                break
+        for rule in grantors(profile, wanted)[:1] if wanted is not None else []:
+            plan.warnings.append(
+                f"profile {profile.name} still allows {text.rstrip(',')}: {rule.file}:{rule.line} has {rule.text!r}"
+            )

@@ -121,6 +121,30 @@ def test_what_is_there_already_is_no_change(policy):
     assert policy.plan({"profile": "none", "state": "absent"}).changes == []
 
 
+@pytest.mark.parametrize(
+    ("rules", "changes"),
+    [
+        ("/dev/net/tun rw,", 0),
+        ("/dev/net/tun r, @{dev}/net/t* w,", 0),
+        ("/dev/net/tun r,", 1),
+        ("/dev/null rw,", 1),
+        ("owner /dev/net/tun rw,", 1),
+    ],
+)
+def test_what_two_rules_grant_together_is_there_already(policy, rules, changes):
+    policy.write(x=f"@{{dev}}=/dev\nprofile x {{ {rules} include if exists <local/x> }}")
+    plan = policy.plan({"profile": "x", "rules": ["/dev/net/tun rw,"]})
+    assert len(plan.changes) == changes
+    texts = [change.after["content"] for change in plan.changes]
+    assert all("\n/dev/net/tun rw,\n" in text for text in texts), texts
+
+
+def test_a_deny_rule_for_the_tun_device_is_said(policy):
+    policy.write(x="profile x { file, deny /dev/net/* w, }")
+    with pytest.raises(ChangeError, match="x:1 has 'deny /dev/net/\\* w,', and nothing in profile x can allow"):
+        policy.plan({"profile": "x", "rules": ["/dev/net/tun rw,"]})
+
+
 def test_a_directory_in_local_is_no_file_to_write(policy):
     policy.write(x="profile x { include if exists <local/x> }", **{"local/y": ""})
     os.mkdir(f"{policy.directory}/local/x")
